@@ -1,0 +1,20 @@
+# pictrieve_layer(<name> SOURCES a.cpp ... [LAYERS base ...] [PRIVATE library ...])
+# One static library pictrieve_<name> per folder of cpp/pictrieve. It sees the layers it names and no others at link time;
+# third-party libraries are PRIVATE. With PICTRIEVE_TESTS, tests/cpp/<name>/*_test.cpp become pictrieve_<name>_test.
+function(pictrieve_layer name)
+  cmake_parse_arguments(LAYER "" "" "SOURCES;LAYERS;PRIVATE" ${ARGN})
+  set(target pictrieve_${name})
+  add_library(${target} STATIC ${LAYER_SOURCES})
+  target_include_directories(${target} PUBLIC ${CMAKE_SOURCE_DIR}/cpp)
+  list(TRANSFORM LAYER_LAYERS PREPEND pictrieve_)
+  target_link_libraries(${target} PUBLIC ${LAYER_LAYERS} PRIVATE ${LAYER_PRIVATE} $<BUILD_INTERFACE:pictrieve_warnings>)
+  set_property(GLOBAL APPEND PROPERTY PICTRIEVE_LAYERS ${target})
+
+  file(GLOB tests CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/cpp/${name}/*_test.cpp)
+  if(PICTRIEVE_TESTS AND tests)
+    add_executable(${target}_test ${tests})
+    target_link_libraries(${target}_test PRIVATE ${target} ${LAYER_PRIVATE} pictrieve_warnings GTest::gtest_main)
+    target_compile_definitions(${target}_test PRIVATE TEST_DATA_DIR="${CMAKE_SOURCE_DIR}/tests/data")
+    gtest_discover_tests(${target}_test DISCOVERY_TIMEOUT 60)
+  endif()
+endfunction()

@@ -1,0 +1,8 @@
+#include "module.h"
+
+PYBIND11_MODULE(_core, module) {
+  module.doc() = "Compiled core of pictrieve. Use the typed classes of the package instead.";
+  using namespace pictrieve::bindings;
+  bind_errors(module);
+  bind_base(module);
+}

@@ -1,0 +1,11 @@
+// One function per area of the core, each in its own bind_<area>.cpp.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+namespace pictrieve::bindings {
+
+void bind_errors(pybind11::module_& module);
+void bind_base(pybind11::module_& module);
+
+}  // namespace pictrieve::bindings
