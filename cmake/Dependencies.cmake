@@ -27,6 +27,7 @@ foreach(module core imgproc imgcodecs)
   find_library(OPENCV_${module} opencv_${module} REQUIRED)
   target_link_libraries(opencv INTERFACE ${OPENCV_${module}})
 endforeach()
+find_package(nlohmann_json 3.10 REQUIRED)
 find_package(GIF REQUIRED)  # OpenCV 4.6 has no GIF decoder
 
 # SIMD with run-time dispatch.

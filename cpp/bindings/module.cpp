@@ -5,4 +5,8 @@ PYBIND11_MODULE(_core, module) {
   using namespace pictrieve::bindings;
   bind_errors(module);
   bind_base(module);
+  bind_index(module);
+  bind_image(module);
+  bind_weights(module);
+  bind_text(module);
 }

