@@ -1,5 +1,7 @@
 #include <pybind11/stl.h>
 
+#include <optional>
+#include <string>
 #include <utility>
 
 #include "arrays.h"
@@ -36,9 +38,10 @@ py::array_t<double> evaluate(const ListArrays& ranked, const ListArrays& relevan
   if (junk) input.junk = lists_from_arrays(*junk, "junk");
   const RetrievalOptions options{divisor_from_name(divisor), vector_from_array<int64_t>(ks, "ks").row_span(0)};
   Matrix<double> values;
+  const py::none no_progress;
   {
     const py::gil_scoped_release released;
-    values = evaluate_rankings(input, options, python_monitor(py::none()));
+    values = evaluate_rankings(input, options, python_monitor(no_progress));
   }
   return array_from_matrix(values);
 }

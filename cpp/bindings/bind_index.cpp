@@ -102,7 +102,8 @@ py::array_t<int64_t> ids(const Index& index) {
   return array_from_owner(ids.storage(), ids.data(), {ids.cols()});
 }
 
-std::unique_ptr<Index> create(int64_t dim, std::string metric, std::string factory, uint64_t seed, int ef_construction) {
+std::unique_ptr<Index> create(int64_t dim, std::string metric, std::string factory, uint64_t seed,
+                              int ef_construction) {
   return Index::create({dim, std::move(metric), std::move(factory), seed, ef_construction});
 }
 

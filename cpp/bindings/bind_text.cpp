@@ -6,25 +6,10 @@
 #include "module.h"
 #include "monitor.h"
 #include "pictrieve/text/wordpiece.h"
+#include "texts.h"
 
 namespace pictrieve::bindings {
 namespace {
-
-/// Borrows the UTF-8 that CPython keeps for a str; valid as long as the str is.
-std::string_view text_from_str(const py::handle& text, const std::string& name) {
-  if (!PyUnicode_Check(text.ptr()))
-    throw py::type_error(message(name, ": expected a str, got ", py::str(py::type::of(text)).cast<std::string>()));
-  Py_ssize_t size = 0;
-  const char* data = PyUnicode_AsUTF8AndSize(text.ptr(), &size);
-  if (data == nullptr) {
-    const py::error_already_set cause;
-    require(cause.matches(PyExc_UnicodeEncodeError) == 0, name,
-            ": expected Unicode text, got a str with a lone surrogate (", cause.what(),
-            "); use text.encode('utf-8', 'replace').decode()");
-    throw cause;
-  }
-  return {data, static_cast<size_t>(size)};
-}
 
 template <typename T>
 py::array_t<T> array_from_vector(std::vector<T> values) {
@@ -56,16 +41,7 @@ std::pair<Matrix<int64_t>, Matrix<int64_t>> padded(const PackedTokens& packed, i
 py::tuple encode_batch(const WordPieceTokenizer& self, const py::list& texts, int64_t max_length, bool padding,
                        int64_t pad_id, const py::object& progress) {
   const py::tuple held(texts);  // the list may change while the lock is released
-  std::vector<std::string_view> views;
-  views.reserve(held.size());
-  for (const py::handle& text : held) {
-    // The name is made for messages only, so it is not worth making for each text.
-    if (PyUnicode_Check(text.ptr()) && PyUnicode_IS_COMPACT_ASCII(text.ptr())) {
-      views.push_back(text_from_str(text, ""));
-    } else {
-      views.push_back(text_from_str(text, message("texts[", views.size(), "]")));
-    }
-  }
+  const std::vector<std::string_view> views = texts_from_tuple(held);
   PackedTokens packed;
   std::pair<Matrix<int64_t>, Matrix<int64_t>> rows;
   std::vector<int64_t> wide;

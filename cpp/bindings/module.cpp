@@ -9,4 +9,7 @@ PYBIND11_MODULE(_core, module) {
   bind_image(module);
   bind_weights(module);
   bind_text(module);
+  bind_encode(module);
+  bind_nn(module);
+  bind_evaluate(module);
 }

@@ -6,6 +6,7 @@ from pictrieve import _libraries
 
 _libraries.load_torch_libraries()
 
+from pictrieve import evaluate, images, models, text  # noqa: E402
 from pictrieve._core import (  # noqa: E402
     DecodeError,
     Error,
@@ -14,17 +15,40 @@ from pictrieve._core import (  # noqa: E402
     set_num_threads,
 )
 from pictrieve._core import version as _version  # noqa: E402
+from pictrieve.encoders import (  # noqa: E402
+    DualEncoder,
+    EncodedImages,
+    EncodeError,
+    ImageEncoder,
+    TextEncoder,
+    TruncationWarning,
+)
+from pictrieve.images import Preprocess, resize  # noqa: E402
 from pictrieve.index import Health, Index, SearchResult  # noqa: E402
+from pictrieve.models import list_models  # noqa: E402
 
 __version__ = _version()
 
 __all__ = [
     "DecodeError",
+    "DualEncoder",
+    "EncodeError",
+    "EncodedImages",
     "Error",
     "FormatError",
     "Health",
+    "ImageEncoder",
     "Index",
+    "Preprocess",
     "SearchResult",
+    "TextEncoder",
+    "TruncationWarning",
+    "evaluate",
+    "images",
+    "list_models",
+    "models",
     "num_threads",
+    "resize",
     "set_num_threads",
+    "text",
 ]

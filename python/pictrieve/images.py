@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -256,6 +257,24 @@ class Preprocess:
             "antialias": antialias, "scaled_decode": decode == "scaled", "exif": exif, "alpha": alpha,
         }  # fmt: skip
         self._core = _core.Preprocess(settings.core_steps(pad_value), settings.interpolation, options)
+        self._arguments = dataclasses.asdict(settings) | {
+            "antialias": antialias, "decode": decode, "exif": exif, "alpha": alpha, "pad_value": pad_value,
+        }  # fmt: skip
+
+    @classmethod
+    def from_dict(cls, settings: Mapping[str, Any]) -> Preprocess:
+        """Make one again from what `to_dict` gave; JSON turned its pairs into lists, which is fine."""
+        pairs = {name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()}
+        try:
+            return cls(**pairs)
+        except TypeError as error:
+            raise ValueError(
+                f"preprocessor settings: expected those of Preprocess, got {sorted(settings)}"
+            ) from error
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give every setting, as JSON can store it."""
+        return dict(self._arguments)
 
     def apply(
         self,

@@ -1,76 +1,20 @@
-"""The nearest vectors: exact or by graph, with ids of your choice, filters, deletion and a file of its own."""
+"""The nearest vectors: exact or by graph, with ids of your choice, filters, deletion and a file."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pictrieve import _core
+from pictrieve._index_arguments import as_ids, as_out, as_queries, as_rows, as_where, known_params
 from pictrieve.progress import progress_bar
+from pictrieve.search_result import Health, SearchResult, overlap, without
 
 _BUILD_PARAMS = ("efConstruction", "efSearch")
 _SEARCH_PARAMS = ("efSearch", "exact")
-
-
-class _Pair(NamedTuple):
-    ids: NDArray[np.int64]
-    scores: NDArray[np.float32]
-
-
-class SearchResult(_Pair):
-    """Ids and scores, best first and ties by id; unpacks as ``ids, scores = ix.search(queries, 10)``.
-
-    Attributes:
-        ids: ``(n, m)`` int64, or ``(m,)`` for one 1-D query; m is the smaller of k and the number of matching items.
-        scores: float32 of the same shape, larger is better.
-        offsets: None; but where queries have results of unequal length (a batch with ``min_score`` or
-            ``range_search``) ids and scores are flat and query i owns ``[offsets[i], offsets[i + 1])``.
-    """
-
-    offsets: NDArray[np.int64] | None
-    _metric: str
-
-    def __new__(
-        cls,
-        ids: NDArray[np.int64],
-        scores: NDArray[np.float32],
-        offsets: NDArray[np.int64] | None = None,
-        metric: str = "cosine",
-    ) -> SearchResult:
-        """Keep offsets and metric beside the pair, so that the result still unpacks in two."""
-        result = super().__new__(cls, ids, scores)
-        result.offsets = offsets
-        result._metric = metric
-        return result
-
-    @property
-    def distances(self) -> NDArray[np.float32]:
-        """Smaller is better: Euclidean distance for l2, 1 - cosine for cosine, minus the product for ip."""
-        return np.float32(1) - self.scores if self._metric == "cosine" else np.float32(0) - self.scores
-
-
-class Health(NamedTuple):
-    """What ``Index.health`` measured.
-
-    Attributes:
-        recall: Share of the true nearest neighbours that a search finds, 0 to 1; 1 for exact indexes.
-        sampled: Items whose neighbours were searched.
-        items: Items that can be found.
-        removed: Deleted rows that still take up space.
-        bytes_vectors: Size of the vectors.
-        bytes_graph: Size of the links, 0 without a graph.
-    """
-
-    recall: float
-    sampled: int
-    items: int
-    removed: int
-    bytes_vectors: int
-    bytes_graph: int
 
 
 class Index:
@@ -113,7 +57,7 @@ class Index:
         """Make an empty index."""
         if np.dtype(dtype) != np.float32:
             raise ValueError(f"dtype: expected float32, got {dtype!r}")
-        chosen = _known(params, _BUILD_PARAMS)
+        chosen = known_params(params, _BUILD_PARAMS)
         self._core = _core.Index.create(dim, metric, factory, seed, chosen.get("efConstruction", 200))
         if "efSearch" in chosen:
             self._core.set_ef_search(chosen["efSearch"])
@@ -166,14 +110,14 @@ class Index:
             ValueError: For a wrong shape or dtype, NaN or infinity (with the row), an id that occurs twice or is
                 present.
         """
-        rows = _rows(x, "x")
-        chosen = None if ids is None else _ids(ids, "ids")
+        rows = as_rows(x, "x")
+        chosen = None if ids is None else as_ids(ids, "ids")
         with progress_bar(len(rows), "vectors", show_progress_bar) as report:
             self._core.add(rows, chosen, replace, report)
 
     def remove(self, ids: ArrayLike) -> int:
         """Delete items and return how many there were; ids that are not present are passed over."""
-        return self._core.remove(_ids(ids, "ids"))
+        return self._core.remove(as_ids(ids, "ids"))
 
     def search(
         self,
@@ -203,17 +147,19 @@ class Index:
             TypeError: Where x is not an array.
             ValueError: For a wrong shape, dtype, k, mask or parameter, and for NaN or infinity (with the row).
         """
-        queries, single = _queries(x)
-        chosen = _known(params, _SEARCH_PARAMS)
+        queries, single = as_queries(x)
+        chosen = known_params(params, _SEARCH_PARAMS)
         if "efSearch" in chosen and chosen["efSearch"] < 1:
             raise ValueError(f"efSearch: expected at least 1, got {chosen['efSearch']}")
         if out is not None and min_score is not None:
-            raise ValueError("out: the length of a result with min_score is not known beforehand; pass one of them")
-        out_ids, out_scores = (None, None) if out is None else _out(out, single)
+            raise ValueError(
+                "out: the length of a result with min_score is not known beforehand; pass one of them"
+            )
+        out_ids, out_scores = (None, None) if out is None else as_out(out, single)
         ids, scores, offsets = self._core.search(
             queries,
             k,
-            *self._where(where),
+            *as_where(where),
             min_score,
             chosen.get("efSearch", 0),
             bool(chosen.get("exact", 0)),
@@ -235,17 +181,19 @@ class Index:
         Returns:
             A flat result; that of query i is ``[offsets[i], offsets[i + 1])``. One 1-D query has no offsets.
         """
-        queries, single = _queries(x)
-        ids, scores, offsets = self._core.range_search(queries, threshold, *self._where(where))
+        queries, single = as_queries(x)
+        ids, scores, offsets = self._core.range_search(queries, threshold, *as_where(where))
         return self._result(ids, scores, offsets, single)
 
     def reconstruct(self, ids: ArrayLike) -> NDArray[np.float32]:
         """Give back the vectors of ids, ``(n, dim)`` or for one id ``(dim,)``, bit for bit as they were added."""
         wanted = np.asarray(ids)
-        rows = self._core.reconstruct(_ids(wanted.reshape(1) if wanted.ndim == 0 else wanted, "ids"))
+        rows = self._core.reconstruct(as_ids(wanted.reshape(1) if wanted.ndim == 0 else wanted, "ids"))
         return rows[0] if wanted.ndim == 0 else rows
 
-    def tune(self, queries: NDArray[np.float32], target_recall: float = 0.95, k: int = 10) -> dict[str, float]:
+    def tune(
+        self, queries: NDArray[np.float32], target_recall: float = 0.95, k: int = 10
+    ) -> dict[str, float]:
         """Set the default efSearch to the smallest that finds enough of the true k nearest of these queries.
 
         Args:
@@ -259,12 +207,12 @@ class Index:
         """
         if not 0 < target_recall <= 1:
             raise ValueError(f"target_recall: expected above 0 and up to 1, got {target_recall}")
-        if len(_rows(queries, "queries")) == 0 or len(self) == 0:
+        if len(as_rows(queries, "queries")) == 0 or len(self) == 0:
             raise ValueError("tune: expected at least one query and one item")
         true_ids = self.search(queries, k, params={"exact": 1}).ids
 
         def recall(ef: int) -> float:
-            return _overlap(self.search(queries, k, params={"efSearch": ef}).ids, true_ids)
+            return overlap(self.search(queries, k, params={"efSearch": ef}).ids, true_ids)
 
         enough = max(k, 8)
         while recall(enough) < target_recall and enough < len(self):
@@ -289,8 +237,8 @@ class Index:
         recall = 1.0
         if info.factory != "Flat" and len(ids) > 1:
             queries = self.reconstruct(chosen)
-            true_ids = _without(self.search(queries, k + 1, params={"exact": 1}).ids, chosen)
-            recall = _overlap(_without(self.search(queries, k + 1).ids, chosen), true_ids)
+            true_ids = without(self.search(queries, k + 1, params={"exact": 1}).ids, chosen)
+            recall = overlap(without(self.search(queries, k + 1).ids, chosen), true_ids)
         return Health(recall, len(chosen), len(ids), info.removed, info.bytes_vectors, info.bytes_graph)
 
     @property
@@ -327,16 +275,6 @@ class Index:
         info = self._core.info()
         return f"Index(dim={info.dim}, metric={info.metric!r}, factory={info.factory!r}, items={len(self)})"
 
-    def _where(self, where: ArrayLike | None) -> tuple[NDArray[np.int64] | None, NDArray[np.uint8] | None]:
-        if where is None:
-            return None, None
-        allowed = np.asarray(where)
-        if allowed.dtype != np.bool_:
-            return _ids(allowed, "where"), None
-        if allowed.ndim != 1:
-            raise ValueError(f"where: expected a mask of shape (n,), got {allowed.shape}")
-        return None, np.ascontiguousarray(allowed).view(np.uint8)
-
     def _result(
         self,
         ids: NDArray[np.int64],
@@ -347,57 +285,3 @@ class Index:
         if single:
             return SearchResult(ids.reshape(-1), scores.reshape(-1), None, self.metric)
         return SearchResult(ids, scores, offsets, self.metric)
-
-
-def _known(params: Mapping[str, int] | None, names: tuple[str, ...]) -> dict[str, int]:
-    unknown = sorted(set(params or {}) - set(names))
-    if unknown:
-        raise ValueError(f"params: expected some of {', '.join(names)}, got {', '.join(unknown)}")
-    return dict(params or {})
-
-
-def _rows(x: Any, name: str) -> NDArray[np.float32]:
-    """Refuse what is not an array: a list or a tensor would be copied without anyone seeing it."""
-    if not isinstance(x, np.ndarray):
-        raise TypeError(
-            f"{name}: expected a float32 array (n, dim), got {type(x).__name__}; "
-            f"convert with np.ascontiguousarray({name}, dtype=np.float32)"
-        )
-    return x
-
-
-def _queries(x: Any) -> tuple[NDArray[np.float32], bool]:
-    queries = _rows(x, "queries")
-    return (queries[np.newaxis], True) if queries.ndim == 1 else (queries, False)
-
-
-def _ids(ids: ArrayLike, name: str) -> NDArray[np.int64]:
-    """Convert any integers to int64."""
-    array = np.asarray(ids)
-    if array.size == 0:
-        array = array.astype(np.int64)
-    if array.dtype.kind not in "iu" or array.ndim != 1:
-        raise ValueError(f"{name}: expected integers of shape (n,), got {array.dtype} {array.shape}")
-    if array.dtype == np.uint64 and array.max(initial=0) > np.iinfo(np.int64).max:
-        raise ValueError(f"{name}: expected values below 2**63, got {array.max()}")
-    return np.ascontiguousarray(array, dtype=np.int64)
-
-
-def _out(
-    out: tuple[NDArray[np.int64], NDArray[np.float32]], single: bool
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    ids, scores = out
-    return (ids[np.newaxis], scores[np.newaxis]) if single else (ids, scores)
-
-
-def _overlap(found: NDArray[np.int64], true_ids: NDArray[np.int64]) -> float:
-    """Share of each row's true ids that were found, averaged."""
-    shares = [len(np.intersect1d(row, true)) / len(true) for row, true in zip(found, true_ids, strict=True)]
-    return float(np.mean(shares))
-
-
-def _without(found: NDArray[np.int64], own: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Drop each query's own id, or the last hit where equal vectors crowded it out."""
-    keep = found != own[:, np.newaxis]
-    keep[keep.all(axis=1), -1] = False
-    return found[keep].reshape(len(found), -1)

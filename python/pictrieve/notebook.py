@@ -15,39 +15,46 @@ _THUMBNAIL = 320  # sharp on dense screens in columns of about 170 pixels
 
 # One column of cards is as wide as a thumbnail; everything else follows from the eight colours.
 _STYLE = """
-:root{color-scheme:light
-dark;--page:#f6f5f2;--card:#fff;--ink:#1d1c1a;--soft:#6d6a64;--line:#e3e0d9;--accent:#b4532a; --well:#efede8}
-@media
-(prefers-color-scheme:dark){:root{--page:#161618;--card:#212124;--ink:#ececea;--soft:#a09d97;--line:#333338;
---accent:#f0a070;--well:#2b2b2f}} *{box-sizing:border-box}
-body{margin:0;background:var(--page);color:var(--ink);font:16px/1.5 system-ui,-apple-system,"Segoe
-UI",sans-serif} main{max-width:1180px;margin:0 auto;padding:48px 24px 64px}
-h1{font-size:2.1rem;line-height:1.15;letter-spacing:-.02em;margin:0 0 .35em;text-wrap:balance}
-.intro{color:var(--soft);max-width:68ch;margin:0 0 2.6rem} section{border-top:1px solid
-var(--line);padding:28px 0 34px} .query{display:flex;align-items:center;gap:18px;margin:0 0 18px} .query
-img{width:112px;height:112px;object-fit:contain;background:var(--card);border:2px solid var(--accent);
-border-radius:12px;padding:3px;flex:none}
-.kind{display:block;font-size:.74rem;font-weight:600;letter-spacing:.09em;text-transform:uppercase;
-color:var(--accent)}
-h2{font-size:1.38rem;line-height:1.25;font-weight:600;letter-spacing:-.01em;margin:.1em 0
-0;overflow-wrap:anywhere} .note{color:var(--soft);font-size:.9rem;margin:.2em 0 0}
-ol{list-style:none;margin:0;padding:0;display:grid;gap:14px;
-grid-template-columns:repeat(auto-fill,minmax(158px,1fr))}
-li{background:var(--card);border:1px solid var(--line);border-radius:12px;overflow:hidden;display:flex;
-flex-direction:column} li
-img,.none{width:100%;aspect-ratio:1;object-fit:contain;background:var(--well);display:block}
-.none{display:flex;align-items:center;justify-content:center;color:var(--soft);font-size:.85rem}
-.facts{padding:9px 12px
-11px;font-size:.86rem;line-height:1.35;flex:1;display:flex;flex-direction:column;gap:6px} .facts
-p{margin:0;overflow-wrap:anywhere;display:-webkit-box;-webkit-line-clamp:3;-webkit-box-orient:vertical;
-overflow:hidden}
-.score{margin-top:auto;display:flex;justify-content:space-between;align-items:center;gap:8px;
-color:var(--soft);
-font-size:.78rem;font-variant-numeric:tabular-nums}
-.bar{flex:1;height:4px;border-radius:2px;background:var(--well);overflow:hidden} .bar
-i{display:block;height:100%;border-radius:2px;background:var(--accent)} footer{border-top:1px solid
-var(--line);padding-top:18px;color:var(--soft);font-size:.86rem;overflow-wrap:anywhere} @media
-print{body{background:#fff}li{break-inside:avoid}}
+:root { color-scheme: light dark; --page: #f6f5f2; --card: #fff; --ink: #1d1c1a; --soft: #6d6a64;
+  --line: #e3e0d9;
+  --accent: #b4532a; --well: #efede8; }
+@media (prefers-color-scheme: dark) { :root { --page: #161618; --card: #212124; --ink: #ececea;
+  --soft: #a09d97;
+  --line: #333338; --accent: #f0a070; --well: #2b2b2f; } }
+* { box-sizing: border-box; }
+body { margin: 0; background: var(--page); color: var(--ink);
+  font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "DejaVu Sans", sans-serif; }
+main { max-width: 1180px; margin: 0 auto; padding: 48px 24px 64px; }
+h1 { font-size: 2.1rem; line-height: 1.15; letter-spacing: -.02em; margin: 0 0 .35em; text-wrap: balance; }
+.intro { color: var(--soft); max-width: 72ch; margin: 0 0 2.4rem; }
+section { border-top: 1px solid var(--line); padding: 28px 0 34px; }
+.query { display: flex; align-items: center; gap: 18px; margin: 0 0 18px; }
+.query img { width: 112px; height: 112px; object-fit: contain; background: var(--card); padding: 3px;
+  flex: none;
+  border: 2px solid var(--accent); border-radius: 12px; }
+.kind { display: block; font-size: .74rem; font-weight: 600; letter-spacing: .09em; text-transform: uppercase;
+  color: var(--accent); }
+h2 { font-size: 1.38rem; line-height: 1.25; font-weight: 600; letter-spacing: -.01em; margin: .1em 0 0;
+  overflow-wrap: anywhere; }
+.note { color: var(--soft); font-size: .9rem; margin: .2em 0 0; }
+ol { list-style: none; margin: 0; padding: 0; display: grid; gap: 14px;
+  grid-template-columns: repeat(auto-fill, minmax(158px, 1fr)); }
+li { background: var(--card); border: 1px solid var(--line); border-radius: 12px; overflow: hidden;
+  display: flex;
+  flex-direction: column; }
+li img, .none { width: 100%; aspect-ratio: 1; object-fit: contain; background: var(--well); display: block; }
+.none { display: flex; align-items: center; justify-content: center; color: var(--soft); font-size: .85rem; }
+.facts { padding: 9px 12px 11px; font-size: .86rem; line-height: 1.35; flex: 1; display: flex; gap: 6px;
+  flex-direction: column; }
+.facts p { margin: 0; overflow-wrap: anywhere; display: -webkit-box; -webkit-line-clamp: 3; overflow: hidden;
+  -webkit-box-orient: vertical; }
+.score { margin-top: auto; display: flex; justify-content: space-between; align-items: center; gap: 8px;
+  color: var(--soft); font-size: .78rem; font-variant-numeric: tabular-nums; }
+.bar { flex: 1; height: 4px; border-radius: 2px; background: var(--well); overflow: hidden; }
+.bar i { display: block; height: 100%; border-radius: 2px; background: var(--accent); }
+footer { border-top: 1px solid var(--line); padding-top: 18px; color: var(--soft); font-size: .86rem;
+  overflow-wrap: anywhere; }
+@media print { body { background: #fff; } li { break-inside: avoid; } }
 """
 
 

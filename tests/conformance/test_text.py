@@ -98,7 +98,10 @@ def test_random_texts(options: dict[str, Any]) -> None:
 
 
 def test_every_code_point_in_context() -> None:
-    vocab = SPECIAL + [prefix + c for c in CODE_POINTS for prefix in ("", "##")]
+    # Planes 3 to 13 are unassigned: their characters stand inside words only.
+    vocab = SPECIAL + [
+        prefix + c for c in CODE_POINTS for prefix in (("", "##") if c < "\U00030000" else ("##",))
+    ]
     reference = BertWordPieceTokenizer({token: i for i, token in enumerate(vocab)})
     texts = [" ".join(f"a{c}b" for c in CODE_POINTS[i : i + 64]) for i in range(0, len(CODE_POINTS), 64)]
     assert count_differences(WordPieceTokenizer(vocab), reference, texts) == 0

@@ -93,7 +93,9 @@ class Call {
   }
 
   void run_network(MatrixView<const float> pixels, int64_t count, const ImageRows& target, int worker) const {
-    const ImageOutputs out{.features = target.features, .logits = target.probabilities};
+    ImageOutputs out;  // a matrix without rows is not wanted, wherever it points
+    if (target.features.rows > 0) out.features = target.features;
+    if (target.probabilities.rows > 0) out.logits = target.probabilities;
     network_.run(pixels.data, static_cast<int>(count), preprocess_.height(), preprocess_.width(), out, worker);
     if (options_.normalize) l2_normalize_rows(target.features);
     softmax_rows(target.probabilities);

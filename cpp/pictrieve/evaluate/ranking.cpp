@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
 
 #include "pictrieve/base/error.h"
@@ -37,6 +38,8 @@ void judge(const RetrievalInput& input, int64_t query, Judged& judged) {
   const auto first = static_cast<size_t>(input.relevant.offsets[static_cast<size_t>(query)]);
   const auto junk = input.junk.offsets.empty() ? std::span<const int64_t>() : input.junk.list(query);
   require_distinct(input.ranked.list(query), query, judged.sorted);
+  for (const int64_t id : junk)
+    require(!std::ranges::binary_search(relevant, id), "junk: query ", query, " has id ", id, " as relevant too");
   judged.gains.clear();
   judged.hits.clear();
   for (const int64_t id : input.ranked.list(query)) {

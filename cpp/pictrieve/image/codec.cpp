@@ -7,6 +7,7 @@
 #include "pictrieve/image/codecs_library.h"
 #include "pictrieve/image/exif.h"
 #include "pictrieve/image/header.h"
+#include "pictrieve/image/webp_animation.h"
 
 namespace pictrieve {
 namespace {
@@ -48,14 +49,14 @@ Image decode_stored(std::span<const uint8_t> bytes, const PictureHeader& header,
     case PictureFormat::Gif:
       return codecs.decode_gif(bytes);
     case PictureFormat::Tiff:
-      return codecs.decode_other(without_orientation(bytes), true);
-    case PictureFormat::Bmp:
-      return codecs.decode_other(bytes, false);
+      return codecs.decode_other(without_orientation(bytes), header.format);
     case PictureFormat::WebP:
+      return header.animated ? decode_first_frame(bytes, header) : codecs.decode_other(bytes, header.format);
+    case PictureFormat::Bmp:
     case PictureFormat::Pnm:
       break;
   }
-  return codecs.decode_other(bytes, true);
+  return codecs.decode_other(bytes, header.format);
 }
 
 }  // namespace

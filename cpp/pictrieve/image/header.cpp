@@ -72,6 +72,7 @@ void read_webp(std::span<const uint8_t> bytes, PictureHeader& header) {
     require<DecodeError>(reader.matches(12, "VP8X"sv), "WebP: the first chunk is none that the format knows");
     header.width = int64_t{reader.u24(body + 4)} + 1;
     header.height = int64_t{reader.u24(body + 7)} + 1;
+    header.animated = (reader.u8(body) & 2) != 0;
     uint64_t at = 12;
     while (reader.has(at, 8) && !reader.matches(at, "EXIF"sv)) at += (uint64_t{9} + reader.u32(at + 4)) / 2 * 2;
     if (reader.has(at, 8)) header.orientation = exif_orientation(reader.part(at + 8, reader.u32(at + 4)));

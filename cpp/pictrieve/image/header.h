@@ -17,6 +17,7 @@ struct PictureHeader {
   int64_t width = 0;
   int64_t height = 0;
   int orientation = 1;
+  bool animated = false;  ///< told for WebP only, whose decoder wants single frames
 };
 
 /// Throws DecodeError for formats that are not supported (and names them where it knows them) and for truncated

@@ -107,7 +107,7 @@ class Runner {
     if (step.fraction > 0) {
       const ImageView from = current_.view;
       const int side = std::max(1, static_cast<int>(step.fraction * std::min(from.height, from.width)));
-      current_.view = crop_view(from, (from.height - side) / 2, (from.width - side) / 2, side, side);
+      current_.view = crop_view(from, (from.height - side + 1) / 2, (from.width - side + 1) / 2, side, side);
       return;
     }
     const int height = std::max(step.height, current_.view.height), width = std::max(step.width, current_.view.width);

@@ -38,33 +38,64 @@ Image resize_nearest(ImageView source, int height, int width, const Window& wind
   return out;
 }
 
+/// Which pass comes first shows in the bytes, because each rounds. Pillow 13 goes down first where that drops more than
+/// twice as many rows as going across would drop columns (found by comparing with it over thousands of sizes).
+bool columns_first(ImageView source, int height, int width) {
+  return source.height > height && source.height - height > 2 * (source.width - width);
+}
+
+/// Rows that are already as many as the result has.
+Image resample_across(ImageView source, const AxisWeights& across) {
+  const PaddedRows rows(source.height, int64_t{across.size()} * source.channels);
+  resample_rows(source, across, rows);
+  Image out(source.height, across.size(), source.channels);
+  for (int y = 0; y < out.height(); ++y) std::memcpy(out.row(y), rows.row(y), static_cast<size_t>(out.row_stride()));
+  return out;
+}
+
+/// The output rows of `window`; source and result are equally wide.
+Image resample_down(ImageView source, int height, Interpolation interpolation, const Window& window) {
+  const AxisWeights down = axis_weights(source.height, height, interpolation, window.top, window.height);
+  const int first = down.first();
+  Image out(window.height, source.width, source.channels);
+  resample_columns(crop_view(source, first, 0, down.end() - first, source.width), first, down, out);
+  return out;
+}
+
+Image resample_down_then_across(ImageView source, int height, int width, Interpolation interpolation,
+                                const Window& window) {
+  AxisWeights across = axis_weights(source.width, width, interpolation, window.left, window.width);
+  const int first = across.first();
+  const ImageView needed = crop_view(source, 0, first, source.height, across.end() - first);
+  for (int& begin : across.begin) begin -= first;
+  return resample_across(resample_down(needed, height, interpolation, window), across);
+}
+
+Image resample_across_then_down(ImageView source, int height, int width, Interpolation interpolation,
+                                const Window& window) {
+  const AxisWeights down = axis_weights(source.height, height, interpolation, window.top, window.height);
+  const ImageView needed = crop_view(source, down.first(), 0, down.end() - down.first(), source.width);
+  const PaddedRows rows(needed.height, int64_t{window.width} * source.channels);
+  resample_rows(needed, axis_weights(source.width, width, interpolation, window.left, window.width), rows);
+  const ImageView between{rows.row(0), rows.rows, window.width, source.channels, rows.stride};
+  Image out(window.height, window.width, source.channels);
+  resample_columns(between, down.first(), down, out);
+  return out;
+}
+
 Image resample(ImageView source, int height, int width, Interpolation interpolation, const Window& window) {
   const bool same_width = width == source.width, same_height = height == source.height;
-  AxisWeights down;
-  int first = window.top, end = window.top + window.height;  // source rows that count
-  if (!same_height) {
-    down = axis_weights(source.height, height, interpolation, window.top, window.height);
-    first = down.first();
-    end = down.end();
-  }
   if (same_width) {
-    const ImageView part = crop_view(source, first, window.left, end - first, window.width);
-    if (same_height) return resize_nearest(part, part.height, part.width, {0, 0, part.height, part.width});
-    Image out(window.height, window.width, source.channels);
-    resample_columns(part, first, down, out);
-    return out;
+    const ImageView columns = crop_view(source, 0, window.left, source.height, window.width);
+    if (!same_height) return resample_down(columns, height, interpolation, window);
+    return resize_nearest(columns, height, window.width, {window.top, 0, window.height, window.width});
   }
-  const ImageView rows = crop_view(source, first, 0, end - first, source.width);
-  const PaddedRows narrow(rows.height, int64_t{window.width} * source.channels);
-  resample_rows(rows, axis_weights(source.width, width, interpolation, window.left, window.width), narrow);
-  const ImageView between{narrow.row(0), narrow.rows, window.width, source.channels, narrow.stride};
-  Image out(window.height, window.width, source.channels);
-  if (same_height)
-    for (int y = 0; y < out.height(); ++y)
-      std::memcpy(out.row(y), between.row(y), static_cast<size_t>(out.row_stride()));
-  else
-    resample_columns(between, first, down, out);
-  return out;
+  if (same_height) {
+    const ImageView rows = crop_view(source, window.top, 0, window.height, source.width);
+    return resample_across(rows, axis_weights(source.width, width, interpolation, window.left, window.width));
+  }
+  return columns_first(source, height, width) ? resample_down_then_across(source, height, width, interpolation, window)
+                                              : resample_across_then_down(source, height, width, interpolation, window);
 }
 
 Image premultiplied(ImageView rgba) {

@@ -28,10 +28,10 @@ std::array<uint8_t, 32> pair_shuffle(int channels) {
   constexpr uint8_t kZero = 0x80;
   std::array<uint8_t, 32> shuffle{};
   shuffle.fill(kZero);
-  for (int block = 0; block < 2; ++block)
-    for (int channel = 0; channel < channels; ++channel)
-      for (int pixel = 0; pixel < 2; ++pixel)
-        shuffle[block * 16 + channel * 4 + pixel * 2] = static_cast<uint8_t>((2 * block + pixel) * channels + channel);
+  for (int place = 0; place < 32; place += 2) {  // the odd places are the high bytes: zero
+    const int block = place / 16, channel = place % 16 / 4, pixel = place % 4 / 2;
+    if (channel < channels) shuffle[place] = static_cast<uint8_t>((2 * block + pixel) * channels + channel);
+  }
   return shuffle;
 }
 

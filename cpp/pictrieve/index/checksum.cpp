@@ -29,8 +29,7 @@ uint64_t stripes(const unsigned char*& bytes, size_t& left) {
   uint64_t lanes[4] = {kPrime1 + kPrime2, kPrime2, 0, 0 - kPrime1};
   for (; left >= 32; left -= 32, bytes += 32)
     for (int i = 0; i < 4; ++i) lanes[i] = round(lanes[i], read<uint64_t>(bytes + 8 * i));
-  uint64_t hash =
-      std::rotl(lanes[0], 1) + std::rotl(lanes[1], 7) + std::rotl(lanes[2], 12) + std::rotl(lanes[3], 18);
+  uint64_t hash = std::rotl(lanes[0], 1) + std::rotl(lanes[1], 7) + std::rotl(lanes[2], 12) + std::rotl(lanes[3], 18);
   for (const uint64_t lane : lanes) hash = merge(hash, lane);
   return hash;
 }

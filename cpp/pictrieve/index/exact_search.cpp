@@ -11,9 +11,9 @@ extern "C" void sgemm_(const char* transa, const char* transb, const int* m, con
 namespace pictrieve {
 namespace {
 
-constexpr int64_t kRowBlock = 1024;   // with kQueryBlock: keys of one block stay in the second-level cache
+constexpr int64_t kRowBlock = 1024;  // with kQueryBlock: keys of one block stay in the second-level cache
 constexpr int64_t kQueryBlock = 128;
-constexpr int64_t kListBlock = 256;   // rows that several queries read while they are in cache
+constexpr int64_t kListBlock = 256;  // rows that several queries read while they are in cache
 constexpr int64_t kFewestForBlas = 4;
 constexpr float kEpsilon = std::numeric_limits<float>::epsilon();
 

@@ -15,8 +15,8 @@ namespace pictrieve {
 
 /// What of a query's candidates becomes its result.
 struct Wanted {
-  int64_t count = 0;                                           ///< at most so many
-  float min_score = -std::numeric_limits<float>::infinity();   ///< and none below this
+  int64_t count = 0;                                          ///< at most so many
+  float min_score = -std::numeric_limits<float>::infinity();  ///< and none below this
 };
 
 /// Scores candidates exactly and gives the best in order. Their number is not limited by that of the result.

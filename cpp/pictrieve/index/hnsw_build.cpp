@@ -145,9 +145,9 @@ void Construction::insert(int32_t row, Builder& builder) {
   }
 }
 
-/// Algorithm 4: of the builder's candidates from the best on, keeps those that are nearer to `row` than to any kept before.
-/// Equal vectors refuse none of each other and would fill each other's lists: they get half of a list, the nearest by
-/// number, so that they hang together and with the rest.
+/// Algorithm 4: of the builder's candidates from the best on, keeps those that are nearer to `row` than to any kept
+/// before. Equal vectors refuse none of each other and would fill each other's lists: they get half of a list, the
+/// nearest by number, so that they hang together and with the rest.
 void Construction::keep_diverse(int32_t row, size_t count, Builder& builder) const {
   auto& candidates = builder.candidates;
   auto& kept = builder.kept;

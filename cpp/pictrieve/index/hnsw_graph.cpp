@@ -78,8 +78,7 @@ std::optional<std::vector<Candidate>> HnswGraph::search(const Scorer& scorer, co
   scorer.keys(query, {&entry.row, 1}, &entry.key);
   for (int level = links.max_level(); level > 0; --level) {
     space->tags.start(links.rows());
-    entry = greedy_step(
-        scorer, query, [&](int32_t row) { return links.of(row, level); }, entry, *space);
+    entry = greedy_step(scorer, query, [&](int32_t row) { return links.of(row, level); }, entry, *space);
   }
   space->tags.start(links.rows());
   const BaseLinks base{links, static_cast<size_t>(links.max_links(0))};

@@ -61,7 +61,8 @@ void HnswLinks::restore(std::span<const int32_t> levels, std::span<const int32_t
     for (int level = 0; level < levels[static_cast<size_t>(row)]; ++level) {
       for (const int32_t link : of(row, level)) {
         // A link at a level that its target does not have would read past the target's lists.
-        check(link >= -1 && link < rows && (link < 0 || levels[static_cast<size_t>(link)] > level), "link out of range");
+        check(link >= -1 && link < rows && (link < 0 || levels[static_cast<size_t>(link)] > level),
+              "link out of range");
       }
     }
   }

@@ -52,8 +52,7 @@ class HnswLinks {
 
  private:
   size_t begin(int64_t row, int level) const {
-    return hnsw_.offsets[static_cast<size_t>(row)] +
-           static_cast<size_t>(hnsw_.cum_nb_neighbors(level));
+    return hnsw_.offsets[static_cast<size_t>(row)] + static_cast<size_t>(hnsw_.cum_nb_neighbors(level));
   }
   int random_level(int64_t row) const;
 

@@ -29,15 +29,15 @@ struct Filter {
 
 struct SearchOptions {
   Filter where;
-  std::optional<float> min_score;        ///< drop what scores less; the result then carries offsets
-  int ef_search = 0;                     ///< candidates of a graph search; 0 takes the index's default
-  bool exact = false;                    ///< compare with every row even where there is a graph
-  MatrixView<int64_t> out_ids = {};      ///< when not null, ids are written here, (n, min(k, matching))
-  MatrixView<float> out_scores = {};     ///< likewise for the scores
+  std::optional<float> min_score;     ///< drop what scores less; the result then carries offsets
+  int ef_search = 0;                  ///< candidates of a graph search; 0 takes the index's default
+  bool exact = false;                 ///< compare with every row even where there is a graph
+  MatrixView<int64_t> out_ids = {};   ///< when not null, ids are written here, (n, min(k, matching))
+  MatrixView<float> out_scores = {};  ///< likewise for the scores
 };
 
-/// Best first, ties by id. Row i of `(n, m)` matrices belongs to query i, m = min(k, matching items). Where lengths differ
-/// (min_score, range_search), one row holds all and that of query i is [offsets[i], offsets[i + 1]).
+/// Best first, ties by id. Row i of `(n, m)` matrices belongs to query i, m = min(k, matching items). Where lengths
+/// differ (min_score, range_search), one row holds all and that of query i is [offsets[i], offsets[i + 1]).
 struct SearchResult {
   Matrix<int64_t> ids;
   Matrix<float> scores;
@@ -50,7 +50,7 @@ struct IndexInfo {
   std::string metric;
   std::string factory;
   int ef_search = 0;
-  int64_t removed = 0;       ///< rows that are deleted but still take up space
+  int64_t removed = 0;  ///< rows that are deleted but still take up space
   int64_t bytes_vectors = 0;
   int64_t bytes_graph = 0;
 };
@@ -67,8 +67,8 @@ class Index {
 
   virtual ~Index() = default;
 
-  /// Adds (n, dim) rows. Empty `ids` numbers them after the largest id so far. An id that is present is an error, or with
-  /// `replace` its row is replaced. Nothing is added when this throws (an error, or the monitor).
+  /// Adds (n, dim) rows. Empty `ids` numbers them after the largest id so far. An id that is present is an error, or
+  /// with `replace` its row is replaced. Nothing is added when this throws (an error, or the monitor).
   virtual void add(MatrixView<const float> rows, std::span<const int64_t> ids, bool replace,
                    const Monitor& monitor = {}) = 0;
 

@@ -18,7 +18,7 @@ namespace pictrieve {
 IndexFile::IndexFile(const std::string& path) : path_(path), descriptor_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
   if (descriptor_ < 0) throw FileError(path, errno, message("cannot open the index file: ", std::strerror(errno)));
   try {
-    struct stat status {};
+    struct stat status{};
     if (::fstat(descriptor_, &status) != 0) throw FileError(path, errno, "cannot read the size of the index file");
     if (!S_ISREG(status.st_mode)) damaged("not a regular file");
     size_ = static_cast<uint64_t>(status.st_size);

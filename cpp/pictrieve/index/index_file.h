@@ -1,4 +1,5 @@
-// The container of a saved index: named sections, each with a checksum. What they mean is written in stored_index_io.cpp.
+// The container of a saved index: named sections, each with a checksum. What they mean is written in
+// stored_index_io.cpp.
 #pragma once
 
 #include <cstdint>

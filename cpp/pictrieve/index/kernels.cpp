@@ -114,7 +114,8 @@ void distance_keys(float* HWY_RESTRICT keys, int64_t count, const float* HWY_RES
   for (; i < count; ++i) keys[i] = 2 * keys[i] - (squared[i] + query_squared);
 }
 
-int64_t positions_at_least(const float* HWY_RESTRICT keys, int64_t count, float floor, int32_t* HWY_RESTRICT positions) {
+int64_t positions_at_least(const float* HWY_RESTRICT keys, int64_t count, float floor,
+                           int32_t* HWY_RESTRICT positions) {
   const Floats d;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
   const Vec floors = hn::Set(d, floor);

@@ -13,9 +13,12 @@ Metric metric_from_name(const std::string& name) {
 
 std::string name_of(Metric metric) {
   switch (metric) {
-    case Metric::Cosine: return "cosine";
-    case Metric::InnerProduct: return "ip";
-    default: return "l2";
+    case Metric::Cosine:
+      return "cosine";
+    case Metric::InnerProduct:
+      return "ip";
+    default:
+      return "l2";
   }
 }
 

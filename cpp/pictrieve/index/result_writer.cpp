@@ -34,8 +34,8 @@ void ResultWriter::write(int64_t query, std::vector<Hit> hits) {
     ragged_[static_cast<size_t>(query)] = std::move(hits);
     return;
   }
-  require<Error>(static_cast<int64_t>(hits.size()) == ids_.cols, "search: query ", query, " found ", hits.size(), " of ",
-                 ids_.cols, " items; the index is damaged, call verify() or rebuild it");
+  require<Error>(static_cast<int64_t>(hits.size()) == ids_.cols, "search: query ", query, " found ", hits.size(),
+                 " of ", ids_.cols, " items; the index is damaged, call verify() or rebuild it");
   for (int64_t i = 0; i < ids_.cols; ++i) {
     ids_.row(query)[i] = hits[static_cast<size_t>(i)].id;
     scores_.row(query)[i] = hits[static_cast<size_t>(i)].score;
@@ -45,7 +45,8 @@ void ResultWriter::write(int64_t query, std::vector<Hit> hits) {
 SearchResult ResultWriter::finish() {
   if (!is_ragged_) return std::move(result_);
   result_.offsets.push_back(0);
-  for (const auto& hits : ragged_) result_.offsets.push_back(result_.offsets.back() + static_cast<int64_t>(hits.size()));
+  for (const auto& hits : ragged_)
+    result_.offsets.push_back(result_.offsets.back() + static_cast<int64_t>(hits.size()));
   result_.ids = Matrix<int64_t>(1, result_.offsets.back());
   result_.scores = Matrix<float>(1, result_.offsets.back());
   int64_t i = 0;

@@ -24,8 +24,8 @@ inline float inverse_length(float squared_length) {
 /// A vector to compare with, and what is known of it.
 struct Query {
   const float* values = nullptr;
-  float squared = 0;  ///< squared length
-  float inverse = 0;  ///< 1 / length, or 0
+  float squared = 0;   ///< squared length
+  float inverse = 0;   ///< 1 / length, or 0
   int64_t number = 0;  ///< place in its batch
 };
 
@@ -64,8 +64,8 @@ struct Scorer {
     if (metric == Metric::Cosine) scale_keys(out, count, inverse + first, query.inverse);
   }
 
-  /// Note [exact scores]: both lengths and the product come from one routine, so that for equal vectors all three are the
-  /// same float s. In double, s * s is exact and its root is s: their cosine is exactly 1, without snapping.
+  /// Note [exact scores]: both lengths and the product come from one routine, so that for equal vectors all three are
+  /// the same float s. In double, s * s is exact and its root is s: their cosine is exactly 1, without snapping.
   float score(const Query& query, int64_t i) const {
     if (metric == Metric::L2) {
       float distance = 0;

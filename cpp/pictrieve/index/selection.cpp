@@ -41,8 +41,8 @@ Selection select_rows(const VectorStore& store, const Filter& where) {
     return selection;
   }
   selection.flags.resize(static_cast<size_t>(store.rows()), 0);
-  selection.count = where.ids ? allow_ids(store, *where.ids, selection.flags)
-                              : allow_mask(store, *where.mask, selection.flags);
+  selection.count =
+      where.ids ? allow_ids(store, *where.ids, selection.flags) : allow_mask(store, *where.mask, selection.flags);
   selection.allowed = selection.flags.data();
   return selection;
 }

@@ -10,10 +10,10 @@
 namespace pictrieve {
 
 struct Selection {
-  int64_t count = 0;                       ///< rows that match
-  const uint8_t* allowed = nullptr;        ///< one flag a row; null where all rows match
-  std::vector<uint8_t> flags;              ///< owns `allowed` where there is a filter
-  std::vector<int32_t> rows;               ///< the matching rows in order, filled by list_rows()
+  int64_t count = 0;                 ///< rows that match
+  const uint8_t* allowed = nullptr;  ///< one flag a row; null where all rows match
+  std::vector<uint8_t> flags;        ///< owns `allowed` where there is a filter
+  std::vector<int32_t> rows;         ///< the matching rows in order, filled by list_rows()
 
   bool allows(int64_t row) const { return !allowed || allowed[row]; }
 };

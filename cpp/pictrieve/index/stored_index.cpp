@@ -22,8 +22,8 @@ int links_from_factory(const std::string& factory) {
     const auto parsed = std::from_chars(factory.data() + 4, end, links);
     if (parsed.ec != std::errc() || parsed.ptr != end) links = 0;
   }
-  require(links >= 2 && links <= 256, "factory: expected Flat or HNSW<links> with 2 to 256 links, such as HNSW32, got '",
-          factory, "'");
+  require(links >= 2 && links <= 256,
+          "factory: expected Flat or HNSW<links> with 2 to 256 links, such as HNSW32, got '", factory, "'");
   return links;
 }
 
@@ -97,8 +97,8 @@ SearchResult StoredIndex::search(MatrixView<const float> queries, int64_t k, con
   Selection selection = select_rows(store_, options.where);
   Wanted wanted;
   wanted.count = std::min(k, selection.count);
-  ResultWriter writer = options.min_score ? ResultWriter(queries.rows)
-                                          : ResultWriter(queries.rows, wanted.count, options);
+  ResultWriter writer =
+      options.min_score ? ResultWriter(queries.rows) : ResultWriter(queries.rows, wanted.count, options);
   if (options.min_score) wanted.min_score = *options.min_score;
   if (wanted.count > 0) {
     const int64_t ef = std::max<int64_t>(options.ef_search > 0 ? options.ef_search : ef_search_, wanted.count);

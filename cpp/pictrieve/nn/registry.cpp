@@ -4,6 +4,7 @@
 
 #include "pictrieve/base/error.h"
 #include "pictrieve/nn/efficientnet.h"
+#include "pictrieve/nn/frozen.h"
 #include "pictrieve/nn/recorder.h"
 
 namespace pictrieve {

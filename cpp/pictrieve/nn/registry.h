@@ -3,7 +3,6 @@
 
 #include <memory>
 #include <string>
-#include <vector>
 
 #include "pictrieve/nn/image_module.h"
 
@@ -11,7 +10,5 @@ namespace pictrieve {
 
 /// The module with uninitialised parameters. Throws std::invalid_argument that lists the known names.
 std::shared_ptr<ImageModule> make_image_module(const std::string& architecture);
-
-std::vector<std::string> image_architectures();
 
 }  // namespace pictrieve

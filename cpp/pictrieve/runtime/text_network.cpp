@@ -5,8 +5,7 @@
 #include <vector>
 
 #include "pictrieve/base/error.h"
-#include "pictrieve/nn/bert.h"
-#include "pictrieve/nn/parameters.h"
+#include "pictrieve/nn/frozen.h"
 #include "pictrieve/runtime/fusion.h"
 #include "pictrieve/runtime/row_plan.h"
 #include "pictrieve/runtime/token_kernels.h"
@@ -39,8 +38,8 @@ void check_texts(std::span<const int32_t> ids, std::span<const int64_t> offsets,
 }  // namespace
 
 struct TextNetwork::State {
-  State(const BertModule& module, const BertConfig& bert)
-      : config(bert), plan(merge_attention_inputs(fuse_operations(record(module)))) {}
+  State(const Graph& graph, const BertConfig& bert)
+      : config(bert), plan(merge_attention_inputs(fuse_operations(graph))) {}
 
   void hidden_states(std::span<const int32_t> ids, std::span<const int64_t> offsets, WorkerMemory& memory,
                      float* out) const {
@@ -65,15 +64,13 @@ TextNetwork::TextNetwork(std::unique_ptr<State> state) : state_(std::move(state)
 TextNetwork::~TextNetwork() = default;
 
 std::unique_ptr<TextNetwork> TextNetwork::load(const BertConfig& config, const StateDict& weights) {
-  BertModule module(config);
-  load_parameters(module, weights, Fill::Borrow);
-  return std::unique_ptr<TextNetwork>(new TextNetwork(std::make_unique<State>(module, config)));
+  const Graph graph = freeze_text_network(config, weights);
+  return std::unique_ptr<TextNetwork>(new TextNetwork(std::make_unique<State>(graph, config)));
 }
 
 std::unique_ptr<TextNetwork> TextNetwork::load_random(const BertConfig& config, uint64_t seed) {
-  BertModule module(config);
-  randomize_parameters(module, seed);
-  return std::unique_ptr<TextNetwork>(new TextNetwork(std::make_unique<State>(module, config)));
+  const Graph graph = random_text_network(config, seed);
+  return std::unique_ptr<TextNetwork>(new TextNetwork(std::make_unique<State>(graph, config)));
 }
 
 const BertConfig& TextNetwork::config() const { return state_->config; }

@@ -16,10 +16,11 @@ _EXAMPLES = """examples:
 
 exit status: 0 done, 1 error, 2 wrong usage, 3 partly done (some files could not be read), 130 interrupted
 """
-_QUERY_HELP = """A query is words, a picture, or a sum of both: "dog.jpg + snow - 2:car". Terms stand between
-+ and - with spaces around; 2: gives a weight, quotes keep + and - as text. A term that is an existing file or ends
-like a picture is one. --where takes conditions on metadata and on id, path, size, mtime, width, height, format,
-text and added_at, such as "price < 20 and label in ('cat', 'dog')"."""
+_QUERY_HELP = """A query is words, a picture, or a sum of both: "dog.jpg + snow - 2:car". Terms stand
+between + and - with spaces around; 2: gives a weight, quotes keep + and - as text. A term
+that is an existing file or ends like a picture is one. --where takes conditions on
+metadata and on id, path, size, mtime, width, height, format, text and added_at, such as
+"price < 20 and label in ('cat', 'dog')"."""
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 import pictrieve
-from pictrieve import _core, models
+from pictrieve import _core, images, models
 from pictrieve.cli.output import show, show_json
 
 _OPENMP = re.compile(r"/[^/\s]*lib(?:gomp|iomp5|omp)[^/\s]*\.so[^\s]*$")
@@ -43,6 +43,7 @@ def doctor(options: argparse.Namespace) -> int:
 
 def collect() -> dict[str, Any]:
     """Gather versions, libraries that are really loaded, processor target, threads and weights."""
+    images.decode(images.encode_jpeg(np.zeros((8, 8, 3), np.uint8)))  # loads the decoders, as any real work does
     torch = find_spec("torch")
     libraries = loaded_libraries()
     return {

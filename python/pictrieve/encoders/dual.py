@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,10 @@ from pictrieve import models
 from pictrieve.encoders.image import EncodedImages, EncodeError, ImageEncoder
 from pictrieve.encoders.rows import Floats, digest, finish, require_supported
 from pictrieve.encoders.text import TextEncoder
-from pictrieve.images import ImageInput, Preprocess
+from pictrieve.images import Preprocess
+
+if TYPE_CHECKING:
+    from pictrieve.images import ImageInput
 
 # Both lie on a plateau: 3..4 and 0.08..0.10 are within noise of each other on three sets of captioned pictures.
 IMAGE_TEMPERATURE = 3.0

@@ -6,15 +6,18 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pictrieve import _core, models
 from pictrieve.encoders.rows import Floats, digest, finish, output_rows, require_supported, write_json
-from pictrieve.images import ImageInput, Preprocess, as_sources
+from pictrieve.images import Preprocess, as_sources
 from pictrieve.progress import progress_bar
+
+if TYPE_CHECKING:
+    from pictrieve.images import ImageInput
 
 _CHUNK = 512  # pictures of a generator that are held at once
 
@@ -189,7 +192,7 @@ class ImageEncoder:
         """
         if batch_size < 1:
             raise ValueError(f"batch_size: expected at least 1, got {batch_size}")
-        chunks, total, single = _in_chunks(inputs)
+        chunks, total, single = _in_chunks(inputs, self.preprocess.exif)
         classes = self._core.classes if probabilities else 0
         parts = []
         begin = 0
@@ -233,11 +236,13 @@ def _own_preprocess(model: models.ResolvedModel) -> Preprocess:
     return Preprocess.from_dict(models.read_json(model.directory / "preprocessor_config.json"))
 
 
-def _in_chunks(inputs: ImageInput | Iterable[ImageInput]) -> tuple[Iterable[list[Any]], int | None, bool]:
+def _in_chunks(
+    inputs: ImageInput | Iterable[ImageInput], exif: bool
+) -> tuple[Iterable[list[Any]], int | None, bool]:
     """Split inputs into lists for the core: all at once where they are a collection, piecewise where a generator."""
     if isinstance(inputs, Iterator):
-        return iter(lambda: as_sources(list(islice(inputs, _CHUNK)))[0], []), None, False
-    sources, single = as_sources(inputs)
+        return iter(lambda: as_sources(list(islice(inputs, _CHUNK)), exif=exif)[0], []), None, False
+    sources, single = as_sources(inputs, exif=exif)
     return [sources], len(sources), single
 
 

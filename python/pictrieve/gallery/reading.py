@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import stat
@@ -11,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from pictrieve import images
+from pictrieve import _core
 from pictrieve._core import Error
 from pictrieve.gallery.items import Item
 from pictrieve.gallery.sources import Source
@@ -92,8 +93,5 @@ def _describe_bytes(loaded: Loaded, content: bytes) -> None:
     if not content:
         loaded.failure = ("corrupt", "the file is empty")
         return
-    try:
-        header = images.probe(content)
-    except Error:
-        return  # the encoder will say what is wrong with it
-    loaded.item.format, loaded.item.width, loaded.item.height = header.format, header.width, header.height
+    with contextlib.suppress(Error):  # the encoder will say what is wrong with it
+        loaded.item.format, loaded.item.width, loaded.item.height, _ = _core.probe(content)

@@ -6,7 +6,7 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -154,7 +154,7 @@ class Searcher:
         length = float(np.linalg.norm(vector))
         if not math.isfinite(length) or length == 0.0:
             raise ValueError("vector: expected finite numbers that are not all zero")
-        return vector / np.float32(length)
+        return cast(Floats, vector / np.float32(length))
 
     def _allowed(self, where: str) -> NDArray[np.int64]:
         keys = [row[0] for row in self._store.rows("SELECT name FROM metadata_keys")]

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "pictrieve/base/image.h"
+#include "pictrieve/image/header.h"
 
 namespace pictrieve {
 
@@ -15,7 +16,7 @@ struct CodecTable {
   Image (*decode_jpeg)(std::span<const uint8_t> bytes, int reduction);  ///< reduction: 1, 2, 4 or 8
   Image (*decode_png)(std::span<const uint8_t> bytes);
   Image (*decode_gif)(std::span<const uint8_t> bytes);
-  Image (*decode_other)(std::span<const uint8_t> bytes, bool keep_alpha);  ///< WebP, TIFF, BMP, PNM
+  Image (*decode_other)(std::span<const uint8_t> bytes, PictureFormat format);  ///< WebP, TIFF, BMP, PNM
   std::vector<uint8_t> (*encode_jpeg)(ImageView image, int quality);
   std::vector<uint8_t> (*encode_png)(ImageView image);
 };

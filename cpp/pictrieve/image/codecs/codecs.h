@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "pictrieve/base/image.h"
+#include "pictrieve/image/header.h"
 
 namespace pictrieve::codecs {
 
@@ -15,7 +16,7 @@ void prepare_opencv();
 Image decode_jpeg(std::span<const uint8_t> bytes, int reduction);
 Image decode_png(std::span<const uint8_t> bytes);
 Image decode_gif(std::span<const uint8_t> bytes);
-Image decode_other(std::span<const uint8_t> bytes, bool keep_alpha);
+Image decode_other(std::span<const uint8_t> bytes, PictureFormat format);
 std::vector<uint8_t> encode_jpeg(ImageView image, int quality);
 std::vector<uint8_t> encode_png(ImageView image);
 

@@ -2,8 +2,11 @@
 #include <opencv2/core/utils/logger.hpp>
 #include <opencv2/imgcodecs.hpp>
 
+#include <algorithm>
+
 #include "pictrieve/base/error.h"
 #include "pictrieve/image/codecs/codecs.h"
+#include "pictrieve/image/codecs/quiet_stderr.h"
 
 namespace pictrieve::codecs {
 namespace {
@@ -25,19 +28,30 @@ Image to_image(const cv::Mat& pixels) {
   return image;
 }
 
+/// libtiff hands out colours multiplied by alpha. Divided with rounding, composing them again gives the same bytes.
+void divide_by_alpha(const Image& rgba) {
+  for (int64_t i = 0; i < int64_t{4} * rgba.height() * rgba.width(); i += 4) {
+    uint8_t* pixel = rgba.data() + i;
+    if (pixel[3] == 0) continue;
+    for (int c = 0; c < 3; ++c)
+      pixel[c] = static_cast<uint8_t>(std::min(255, (pixel[c] * 255 + pixel[3] / 2) / pixel[3]));
+  }
+}
+
 }  // namespace
 
 void prepare_opencv() {
   cv::setNumThreads(1);
+  install_stderr_filter();
   cv::utils::logging::setLogLevel(cv::utils::logging::LOG_LEVEL_SILENT);
 }
 
-Image decode_other(std::span<const uint8_t> bytes, bool keep_alpha) {
+Image decode_other(std::span<const uint8_t> bytes, PictureFormat format) {
   const cv::Mat encoded(1, static_cast<int>(bytes.size()), CV_8U, const_cast<uint8_t*>(bytes.data()));
   cv::Mat pixels;
   try {
-    pixels =
-        cv::imdecode(encoded, keep_alpha ? cv::IMREAD_UNCHANGED : cv::IMREAD_COLOR | cv::IMREAD_IGNORE_ORIENTATION);
+    const QuietStderr quiet;
+    pixels = cv::imdecode(encoded, format == PictureFormat::Bmp ? cv::IMREAD_COLOR : cv::IMREAD_UNCHANGED);
   } catch (const cv::Exception& e) {
     throw DecodeError(message("picture: OpenCV cannot decode it (", e.err, "); the file is damaged or of a rare kind"));
   }
@@ -46,7 +60,10 @@ Image decode_other(std::span<const uint8_t> bytes, bool keep_alpha) {
   require<DecodeError>((channels == 1 || channels == 3 || channels == 4) && (depth == CV_8U || depth == CV_16U),
                        "picture: expected 8 or 16 bits per sample and 1, 3 or 4 channels, got ", channels,
                        " channels of another kind; convert it first");
-  return depth == CV_8U ? to_image<uint8_t>(pixels) : to_image<uint16_t>(pixels);
+  if (depth == CV_16U) return to_image<uint16_t>(pixels);
+  Image image = to_image<uint8_t>(pixels);
+  if (format == PictureFormat::Tiff && channels == 4) divide_by_alpha(image);
+  return image;
 }
 
 }  // namespace pictrieve::codecs

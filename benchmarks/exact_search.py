@@ -1,0 +1,83 @@
+"""P9: exact search, a batch of 2,000 queries and single ones, against the faiss-cpu wheel.
+
+The single query is also compared with the machine's memory bandwidth: the time to read the vectors once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from statistics import median
+
+import faiss
+import gloss_vectors
+import numpy as np
+from numpy.typing import NDArray
+
+import pictrieve as pt
+
+K = 10
+
+
+def medians(sides: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+    """Seconds of each side, taking turns."""
+    spent: dict[str, list[float]] = {name: [] for name in sides}
+    for _ in range(rounds):
+        for name, work in sides.items():
+            start = time.perf_counter()
+            work()
+            spent[name].append(time.perf_counter() - start)
+    return {name: median(values) for name, values in spent.items()}
+
+
+def reader(base: NDArray[np.float32], threads: int) -> Callable[[], object]:
+    """Read all of the vectors once, as fast as NumPy sums them."""
+    pool = ThreadPoolExecutor(threads)
+    parts = np.array_split(base.view(np.float64).reshape(-1), threads)
+    return lambda: list(pool.map(np.max, parts))
+
+
+def main() -> None:
+    """Check that both find the same, then time."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--vectors", type=Path, help="float32 .npy instead of encoding the glosses")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=7)
+    arguments = parser.parse_args()
+    pt.set_num_threads(arguments.threads)
+    faiss.omp_set_num_threads(arguments.threads)
+    base, held_out = gloss_vectors.load(arguments.vectors)
+    batch = np.concatenate([held_out, base[:: len(base) // 1000]])[:2000]
+    ours = pt.Index(base.shape[1], metric="ip")
+    ours.add(base)
+    theirs = faiss.IndexFlatIP(base.shape[1])
+    theirs.add(base)
+    np.testing.assert_allclose(ours.search(batch, K).scores, theirs.search(batch, K)[0], atol=2e-6)
+
+    one = batch[:1]
+    batched = medians(
+        {"pictrieve": lambda: ours.search(batch, K), "faiss": lambda: theirs.search(batch, K)},
+        arguments.rounds,
+    )
+    single = medians(
+        {
+            "pictrieve": lambda: ours.search(one, K),
+            "faiss": lambda: theirs.search(one, K),
+            "memory": reader(base, arguments.threads),
+        },
+        5 * arguments.rounds,
+    )
+    for name, seconds in batched.items():
+        print(f"batch of {len(batch)}, {name}: {len(batch) / seconds:.0f} queries/s")
+    for name, seconds in single.items():
+        print(f"single, {name}: {seconds * 1e3:.1f} ms, {base.nbytes / seconds / 1e9:.1f} GB/s")
+    print(f"single query: {single['faiss'] / single['pictrieve']:.2f} of faiss")
+    print(f"single query: {single['memory'] / single['pictrieve']:.2f} of memory bandwidth")
+    print(f"P9 exact search: {batched['faiss'] / batched['pictrieve']:.2f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,38 @@
+#include "pictrieve/runtime/image_plan.h"
+
+#include "pictrieve/runtime/image_plan_builder.h"
+
+namespace pictrieve {
+
+dnnl::memory PackedWeights::get(const Weight& weight, const dnnl::memory::desc& plain,
+                                const dnnl::memory::desc& wanted) {
+  const std::lock_guard lock(mutex_);
+  std::vector<dnnl::memory>& layouts = packed_[weight.data];
+  for (const dnnl::memory& packed : layouts)
+    if (packed.get_desc() == wanted) return packed;
+  dnnl::memory given(plain, cpu_engine(), const_cast<float*>(weight.data));
+  dnnl::memory packed(wanted, cpu_engine());
+  dnnl::stream stream(cpu_engine());
+  dnnl::reorder(given, packed).execute(stream, given, packed);
+  stream.wait();
+  layouts.push_back(packed);
+  return packed;
+}
+
+ImagePlan::ImagePlan(const Graph& graph, PackedWeights& weights, int height, int width) : stream_(cpu_engine()) {
+  ImagePlanBuilder(graph, weights, *this).build(height, width);
+}
+
+std::array<int64_t, 3> ImagePlan::shape(const std::string& output) const {
+  const auto dims = outputs_.at(output).get_desc().dims();
+  return {dims[1], dims[2], dims[3]};
+}
+
+void ImagePlan::run(const float* pixels, const std::vector<std::pair<std::string, float*>>& outputs) {
+  input_.set_data_handle(const_cast<float*>(pixels));
+  for (const auto& [name, data] : outputs) outputs_.at(name).set_data_handle(data);
+  for (const Step& step : steps_) step.primitive.execute(stream_, step.arguments);
+  stream_.wait();
+}
+
+}  // namespace pictrieve

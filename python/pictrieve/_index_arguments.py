@@ -1,0 +1,65 @@
+"""Arguments of `pictrieve.index`, checked: matrices as they are, ids and masks converted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+def known_params(params: Mapping[str, int] | None, names: tuple[str, ...]) -> dict[str, int]:
+    """Refuse parameters that would otherwise do nothing."""
+    unknown = sorted(set(params or {}) - set(names))
+    if unknown:
+        raise ValueError(f"params: expected some of {', '.join(names)}, got {', '.join(unknown)}")
+    return dict(params or {})
+
+
+def as_rows(x: Any, name: str) -> NDArray[np.float32]:
+    """Refuse what is not an array: a list or a tensor would be copied without anyone seeing it."""
+    if not isinstance(x, np.ndarray):
+        raise TypeError(
+            f"{name}: expected a float32 array (n, dim), got {type(x).__name__}; "
+            f"convert with np.ascontiguousarray({name}, dtype=np.float32)"
+        )
+    return x
+
+
+def as_queries(x: Any) -> tuple[NDArray[np.float32], bool]:
+    """Give queries as a matrix, and whether it was one 1-D query."""
+    queries = as_rows(x, "queries")
+    return (queries[np.newaxis], True) if queries.ndim == 1 else (queries, False)
+
+
+def as_ids(ids: ArrayLike, name: str) -> NDArray[np.int64]:
+    """Convert any integers to int64."""
+    array = np.asarray(ids)
+    if array.size == 0:
+        array = array.astype(np.int64)
+    if array.dtype.kind not in "iu" or array.ndim != 1:
+        raise ValueError(f"{name}: expected integers of shape (n,), got {array.dtype} {array.shape}")
+    if array.dtype == np.uint64 and array.max(initial=0) > np.iinfo(np.int64).max:
+        raise ValueError(f"{name}: expected values below 2**63, got {array.max()}")
+    return np.ascontiguousarray(array, dtype=np.int64)
+
+
+def as_out(
+    out: tuple[NDArray[np.int64], NDArray[np.float32]], single: bool
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Give the caller's arrays as matrices."""
+    ids, scores = out
+    return (ids[np.newaxis], scores[np.newaxis]) if single else (ids, scores)
+
+
+def as_where(where: ArrayLike | None) -> tuple[NDArray[np.int64] | None, NDArray[np.uint8] | None]:
+    """Tell allowed ids from a boolean mask."""
+    if where is None:
+        return None, None
+    allowed = np.asarray(where)
+    if allowed.dtype != np.bool_:
+        return as_ids(allowed, "where"), None
+    if allowed.ndim != 1:
+        raise ValueError(f"where: expected a mask of shape (n,), got {allowed.shape}")
+    return None, np.ascontiguousarray(allowed).view(np.uint8)
