@@ -1,7 +1,7 @@
-"""P8: graph search at a given recall, and building, against the faiss-cpu wheel with the same M and efConstruction.
+"""P8: graph search at a given recall, and building, against the faiss-cpu wheel with equal options.
 
-Prints queries per second at recall@10 of 0.95 and 0.99, interpolated over a sweep of efSearch. Both sides alternate and
-each point is the median of its rounds.
+Prints queries per second at recall@10 of 0.95 and 0.99, interpolated over a sweep of efSearch. Both sides
+alternate and each point is the median of its rounds.
 """
 
 from __future__ import annotations

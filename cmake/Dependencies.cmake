@@ -29,6 +29,9 @@ foreach(module core imgproc imgcodecs)
 endforeach()
 find_package(nlohmann_json 3.10 REQUIRED)
 find_package(GIF REQUIRED)  # OpenCV 4.6 has no GIF decoder
+# Straight to the codec where OpenCV falls short: exact CMYK, truncation told from a whole file, no words on stderr.
+find_package(JPEG REQUIRED)
+find_package(PNG REQUIRED)
 
 # SIMD with run-time dispatch.
 find_path(HWY_INCLUDE_DIR hwy/highway.h REQUIRED)

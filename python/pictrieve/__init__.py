@@ -6,7 +6,7 @@ from pictrieve import _libraries
 
 _libraries.load_torch_libraries()
 
-from pictrieve import evaluate, images, models, text  # noqa: E402
+from pictrieve import evaluate, images, models, nn, text  # noqa: E402
 from pictrieve._core import (  # noqa: E402
     DecodeError,
     Error,
@@ -24,8 +24,9 @@ from pictrieve.encoders import (  # noqa: E402
     TruncationWarning,
 )
 from pictrieve.images import Preprocess, resize  # noqa: E402
-from pictrieve.index import Health, Index, SearchResult  # noqa: E402
+from pictrieve.index import Index  # noqa: E402
 from pictrieve.models import list_models  # noqa: E402
+from pictrieve.search_result import Health, SearchResult  # noqa: E402
 
 __version__ = _version()
 
@@ -47,6 +48,7 @@ __all__ = [
     "images",
     "list_models",
     "models",
+    "nn",
     "num_threads",
     "resize",
     "set_num_threads",

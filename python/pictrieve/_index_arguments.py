@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,7 +16,7 @@ def known_params(params: Mapping[str, int] | None, names: tuple[str, ...]) -> di
     return dict(params or {})
 
 
-def as_rows(x: Any, name: str) -> NDArray[np.float32]:
+def as_rows(x: object, name: str) -> NDArray[np.float32]:
     """Refuse what is not an array: a list or a tensor would be copied without anyone seeing it."""
     if not isinstance(x, np.ndarray):
         raise TypeError(
@@ -27,7 +26,7 @@ def as_rows(x: Any, name: str) -> NDArray[np.float32]:
     return x
 
 
-def as_queries(x: Any) -> tuple[NDArray[np.float32], bool]:
+def as_queries(x: object) -> tuple[NDArray[np.float32], bool]:
     """Give queries as a matrix, and whether it was one 1-D query."""
     queries = as_rows(x, "queries")
     return (queries[np.newaxis], True) if queries.ndim == 1 else (queries, False)

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pictrieve import _core
 from pictrieve._presets import PRESETS, Settings
+from pictrieve._sources import as_sources, pixels_of
 
 if TYPE_CHECKING:
-    from PIL.Image import Image as PillowImage
+    from pictrieve._sources import ImageInput as ImageInput
 
-    ImageInput: TypeAlias = "str | os.PathLike[str] | bytes | PillowImage | NDArray[np.uint8]"
+__all__ = ["Preprocess", "as_sources", "decode", "encode_jpeg", "encode_png", "read_bytes", "resize"]
 
 MAX_PIXELS = 178_956_970
-_ORIENTATION = 274  # EXIF tag
 
 
 def read_bytes(path: str | os.PathLike[str]) -> bytes:
@@ -38,8 +36,9 @@ def decode(
 ) -> NDArray[np.uint8]:
     """Decode one picture to RGB.
 
-    JPEG, PNG, GIF, WebP, TIFF, BMP and PNM, told by their bytes; of an animation the first frame. 16-bit samples keep
-    their high byte, CMYK is converted as Pillow does, colour profiles are ignored.
+    JPEG, PNG, GIF, WebP, TIFF, BMP and PNM, told by their bytes; of an animation the first frame. 16-bit
+    samples keep their high byte, CMYK is converted as Pillow does; colour profiles and the alpha of grey
+    TIFFs are ignored.
 
     Args:
         source: A path, encoded bytes, a Pillow image, or uint8 pixels (H, W), (H, W, 3) or (H, W, 4).
@@ -83,108 +82,17 @@ def resize(
         (240, 320, 3)
     """
     height, width = size
-    return _core.resize(_pixels(image), height, width, interpolation)
+    return _core.resize(pixels_of(image), height, width, interpolation)
 
 
 def encode_jpeg(image: NDArray[np.uint8], quality: int = 90) -> bytes:
     """Encode uint8 (H, W), (H, W, 3) or (H, W, 4; composed on white) pixels as a JPEG of quality 1 to 100."""
-    return _core.encode_jpeg(_pixels(image), quality)
+    return _core.encode_jpeg(pixels_of(image), quality)
 
 
 def encode_png(image: NDArray[np.uint8]) -> bytes:
     """Encode uint8 (H, W), (H, W, 3) or (H, W, 4) pixels as a PNG, without loss."""
-    return _core.encode_png(_pixels(image))
-
-
-def as_sources(
-    images: ImageInput | Iterable[ImageInput], *, exif: bool = True
-) -> tuple[list[str | bytes | NDArray[np.uint8]], bool]:
-    """Bring pictures of any kind into the three kinds that the core reads.
-
-    Paths become str, buffers become bytes, Pillow images become arrays (upright where ``exif`` is true); arrays stay
-    as they are unless their pixels are not stored one after another, which is copied.
-
-    Args:
-        images: One picture, or a list, generator or uint8 array (N, H, W, C) of them.
-        exif: Turn Pillow images upright as their EXIF orientation says.
-
-    Returns:
-        The list, and whether ``images`` was a single picture.
-
-    Raises:
-        TypeError: Something that is no picture, or pixels of another type than uint8.
-        ValueError: An array of another shape than (H, W), (H, W, 1), (H, W, 3) or (H, W, 4).
-    """
-    batch = isinstance(images, np.ndarray) and images.ndim == 4
-    one = _as_source(images, exif) if not batch else None
-    if one is not None:
-        return [one], True
-    if not isinstance(images, Iterable):
-        raise TypeError(_not_a_picture(images))
-    sources = []
-    for position, image in enumerate(images):
-        source = _as_source(image, exif)
-        if source is None:
-            raise TypeError(f"image {position}: {_not_a_picture(image)}")
-        sources.append(source)
-    return sources, False
-
-
-def _as_source(image: object, exif: bool) -> str | bytes | NDArray[np.uint8] | None:
-    if isinstance(image, (bytes, str)):
-        return image
-    if isinstance(image, os.PathLike):
-        return os.fsdecode(image)
-    if isinstance(image, (bytearray, memoryview)):
-        return bytes(image)
-    if isinstance(image, (np.ndarray, np.generic)):
-        return _pixels(image)
-    pillow = sys.modules.get("PIL.Image")
-    if pillow is not None and isinstance(image, pillow.Image):
-        return _pillow_pixels(image, exif)
-    return None
-
-
-def _not_a_picture(image: object) -> str:
-    return (
-        "expected a path, encoded bytes, a Pillow image or a uint8 array (H, W), (H, W, 3) or (H, W, 4), "
-        f"got {type(image).__module__}.{type(image).__qualname__}"
-    )
-
-
-def _pixels(image: Any) -> NDArray[np.uint8]:
-    if not isinstance(image, np.ndarray):
-        raise TypeError(f"image: expected a uint8 array, got {type(image).__name__}; use np.asarray(image)")
-    if image.dtype != np.uint8:
-        remedy = {
-            "f": "scale to 0..255, round and cast: (image * 255).round().astype(np.uint8)",
-            "b": "cast: image.astype(np.uint8) * 255",
-        }.get(image.dtype.kind, "bring it into 0..255 and cast: image.astype(np.uint8)")
-        raise TypeError(f"image: expected uint8 pixels, got {image.dtype} {image.shape}; {remedy}")
-    if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in (1, 3, 4)):
-        planar = image.ndim == 3 and image.shape[0] in (1, 3, 4)
-        remedy = "; channels come last: image.transpose(1, 2, 0)" if planar else ""
-        raise ValueError(f"image: expected shape (H, W), (H, W, 3) or (H, W, 4), got {image.shape}{remedy}")
-    inner = image.strides[1:]
-    channels = 1 if image.ndim == 2 else image.shape[2]
-    dense = inner == (channels, 1)[: image.ndim - 1] and image.strides[0] >= image.shape[1] * channels
-    return image if dense else np.ascontiguousarray(image)
-
-
-def _pillow_pixels(image: PillowImage, exif: bool) -> NDArray[np.uint8]:
-    if exif and image.getexif().get(_ORIENTATION, 1) != 1:
-        from PIL import ImageOps
-
-        image = ImageOps.exif_transpose(image)
-    if image.mode.startswith("I;16"):
-        return (np.asarray(image) >> 8).astype(np.uint8)  # the high byte, as when decoding
-    if image.mode in ("I", "F"):
-        raise TypeError(
-            f"image: expected 8 or 16 bits per sample, got a Pillow image of mode {image.mode}; "
-            'scale it to 0..255 and convert("L") first'
-        )
-    transparent = image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info
-    return np.asarray(image.convert("RGBA" if transparent else "RGB"))
+    return _core.encode_png(pixels_of(image))
 
 
 class Preprocess:
@@ -201,13 +109,15 @@ class Preprocess:
             "inception": stretched to 299, to -1..1. "caffe": like "imagenet", but B, G, R minus mean.
         steps: "resize" and "crop" in the order in which they happen.
         resize: Side, or (height, width), of the resize step.
-        resize_mode: "shortest" brings the short side to ``resize`` and keeps the shape, "stretch" goes to exactly that
-            size, "pad" fits the whole picture in and fills the rest with ``pad_value``.
-        crop: Side or (height, width) of the centre crop in pixels, or as a float the fraction of the short side.
+        resize_mode: "shortest" brings the short side to ``resize`` and keeps the shape, "stretch" goes to
+            exactly that size, "pad" fits the whole picture in and fills the rest with ``pad_value``.
+        crop: Side or (height, width) of the centre crop in pixels, or as a float the fraction of the short
+            side.
         interpolation: "nearest", "box", "bilinear", "bicubic" or "lanczos".
-        antialias: Widen the filter when shrinking, byte for byte as Pillow; False resembles OpenCV (bilinear, bicubic).
-        decode: "scaled" decodes JPEGs that are far larger than needed at 1/2, 1/4 or 1/8; "exact" decodes in full.
-            Where a fraction is cropped, it is then a fraction of the reduced picture.
+        antialias: Widen the filter when shrinking, byte for byte as Pillow; False resembles OpenCV
+            (bilinear and bicubic only).
+        decode: "scaled" decodes JPEGs that are far larger than needed at 1/2, 1/4 or 1/8; "exact" decodes in
+            full. Where a fraction is cropped, it is then a fraction of the reduced picture.
         divisor: Pixels are divided by this before ``mean`` and ``std``: 255 where these are meant for 0..1.
         mean: Three numbers, in the order of the output channels.
         std: Three numbers, in the order of the output channels.
@@ -264,7 +174,9 @@ class Preprocess:
     @classmethod
     def from_dict(cls, settings: Mapping[str, Any]) -> Preprocess:
         """Make one again from what `to_dict` gave; JSON turned its pairs into lists, which is fine."""
-        pairs = {name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()}
+        pairs: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()
+        }
         try:
             return cls(**pairs)
         except TypeError as error:
@@ -285,8 +197,8 @@ class Preprocess:
         """Prepare one or more pictures.
 
         Args:
-            images: A path, encoded bytes, a Pillow image, uint8 pixels (H, W), (H, W, 3) or (H, W, 4); or a list,
-                generator or array (N, H, W, C) of these.
+            images: A path, encoded bytes, a Pillow image, uint8 pixels (H, W), (H, W, 3) or (H, W, 4); or a
+                list, generator or array (N, H, W, C) of these.
             progress: Called as ``progress(done, total)`` several times a second.
 
         Returns:

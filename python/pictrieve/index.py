@@ -24,13 +24,13 @@ class Index:
 
     Args:
         dim: Numbers in a vector.
-        metric: "cosine", "ip" (inner product) or "l2". Scores are larger for better: for l2 they are minus the
-            Euclidean (not squared) distance. A vector of zeros has the cosine 0 with everything.
+        metric: "cosine", "ip" (inner product) or "l2". Scores are larger for better: for l2 they are minus
+            the Euclidean (not squared) distance. A vector of zeros has the cosine 0 with everything.
         factory: "Flat" compares with every vector; "HNSW32" walks a graph with 32 links a vector (2 to 256).
         dtype: Of the stored vectors; "float32".
         seed: Of the graph. With one thread equal seeds give equal graphs.
-        params: ``{"efConstruction": 200}``, the candidates while a vector is linked (more: slower to build, better
-            to search), and ``"efSearch"``, the default for searches (64).
+        params: ``{"efConstruction": 200}``, the candidates while a vector is linked (more: slower to build,
+            better to search), and ``"efSearch"``, the default for searches (64).
 
     Raises:
         ValueError: For an unknown metric, factory, dtype or parameter, with the known ones.
@@ -68,9 +68,9 @@ class Index:
 
         Args:
             path: The file.
-            mmap: Leave the vectors in the file and let the system page them in as searches touch them. Everything
-                else is verified as without it; damage to the vectors themselves shows in ``health()``. Saving to
-                the same path is safe meanwhile, writing into the file is not.
+            mmap: Leave the vectors in the file and let the system page them in as searches touch them.
+                Everything else is verified as without it; damage to the vectors themselves shows in
+                ``health()``. Saving to the same path is safe meanwhile, writing into the file is not.
 
         Raises:
             FileNotFoundError: Where there is no such file.
@@ -101,14 +101,16 @@ class Index:
 
         Args:
             x: ``(n, dim)`` float32, C-contiguous. It is copied once, into the index.
-            ids: ``(n,)`` integers of your choice; by default they go on from the largest so far, at first from 0.
-            replace: Give ids that are present their new vectors, at the end of ``ids``, instead of refusing them.
+            ids: ``(n,)`` integers of your choice; by default they go on from the largest so far, at first
+                from 0.
+            replace: Give ids that are present their new vectors, at the end of ``ids``, instead of refusing
+                them.
             show_progress_bar: By default on a terminal, for work of more than a second (needs tqdm).
 
         Raises:
             TypeError: Where x is not an array.
-            ValueError: For a wrong shape or dtype, NaN or infinity (with the row), an id that occurs twice or is
-                present.
+            ValueError: For a wrong shape or dtype, NaN or infinity (with the row), an id that occurs twice or
+                is present.
         """
         rows = as_rows(x, "x")
         chosen = None if ids is None else as_ids(ids, "ids")
@@ -133,8 +135,9 @@ class Index:
         Args:
             x: ``(n, dim)`` queries, or one of ``(dim,)``; float32, C-contiguous.
             k: At least 1.
-            where: Ids that may be found (unknown ones match nothing), or a boolean mask whose entry i belongs to the
-                i-th of ``ids``. Decided before anything is scored, so that k hits are found where k items match.
+            where: Ids that may be found (unknown ones match nothing), or a boolean mask whose entry i belongs
+                to the i-th of ``ids``. Decided before anything is scored, so that k hits are found where k
+                items match.
             min_score: Drop what scores less. A batch then has a flat result with offsets.
             out: Arrays ``(ids, scores)`` of the result's shape to write to, int64 and float32.
             params: ``{"efSearch": 64}``, the candidates of a graph search (more: slower, better), and
@@ -145,7 +148,8 @@ class Index:
 
         Raises:
             TypeError: Where x is not an array.
-            ValueError: For a wrong shape, dtype, k, mask or parameter, and for NaN or infinity (with the row).
+            ValueError: For a wrong shape, dtype, k, mask or parameter, and for NaN or infinity (with the
+                row).
         """
         queries, single = as_queries(x)
         chosen = known_params(params, _SEARCH_PARAMS)
@@ -186,7 +190,7 @@ class Index:
         return self._result(ids, scores, offsets, single)
 
     def reconstruct(self, ids: ArrayLike) -> NDArray[np.float32]:
-        """Give back the vectors of ids, ``(n, dim)`` or for one id ``(dim,)``, bit for bit as they were added."""
+        """Give back the vectors of ids as they were added, bit for bit; ``(dim,)`` for a single id."""
         wanted = np.asarray(ids)
         rows = self._core.reconstruct(as_ids(wanted.reshape(1) if wanted.ndim == 0 else wanted, "ids"))
         return rows[0] if wanted.ndim == 0 else rows
@@ -202,8 +206,8 @@ class Index:
             k: How many neighbours count.
 
         Returns:
-            ``{"efSearch": ..., "recall": ...}``; the recall is below the target where even a walk over the whole
-            graph does not reach it.
+            ``{"efSearch": ..., "recall": ...}``; the recall is below the target where even a walk over the
+            whole graph does not reach it.
         """
         if not 0 < target_recall <= 1:
             raise ValueError(f"target_recall: expected above 0 and up to 1, got {target_recall}")

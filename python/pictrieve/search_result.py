@@ -17,7 +17,8 @@ class SearchResult(_Pair):
     """Ids and scores, best first and ties by id; unpacks as ``ids, scores = ix.search(queries, 10)``.
 
     Attributes:
-        ids: ``(n, m)`` int64, or ``(m,)`` for one 1-D query; m is the smaller of k and the number of matching items.
+        ids: ``(n, m)`` int64, or ``(m,)`` for one 1-D query; m is the smaller of k and the number of matching
+            items.
         scores: float32 of the same shape, larger is better.
         offsets: None; but where queries have results of unequal length (a batch with ``min_score`` or
             ``range_search``) ids and scores are flat and query i owns ``[offsets[i], offsets[i + 1])``.

@@ -140,7 +140,9 @@ def transparent(data: Path, mode: str) -> Image.Image:
     return image.convert(mode)
 
 
-@pytest.mark.parametrize("mode, kind", [("RGBA", "PNG"), ("LA", "PNG"), ("RGBA", "WEBP"), ("RGBA", "TIFF")])
+@pytest.mark.parametrize(
+    ("mode", "kind"), [("RGBA", "PNG"), ("LA", "PNG"), ("RGBA", "WEBP"), ("RGBA", "TIFF")]
+)
 def test_alpha_is_composed_on_white(data: Path, mode: str, kind: str) -> None:
     file = encoded(transparent(data, mode), kind, **({"lossless": True} if kind == "WEBP" else {}))
     assert np.array_equal(images.decode(file), pillow_rgb(file))
@@ -173,7 +175,7 @@ def test_grey_and_bilevel(data: Path, kind: str, mode: str) -> None:
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "PPM"])
 def test_16_bit_grey_keeps_the_high_byte(kind: str) -> None:
-    # Pillow itself clips its mode I;16 at 255 when converting, so the reference is the high byte of what it read.
+    # Pillow itself clips its mode I;16 at 255 when converting: the reference is the high byte.
     values = np.linspace(0, 65535, 60 * 40).astype(np.uint16).reshape(40, 60)
     file = encoded(Image.fromarray(values), kind)
     assert np.array_equal(images.decode(file), np.repeat((values >> 8).astype(np.uint8)[..., None], 3, 2))
@@ -210,7 +212,7 @@ def shortest(image: Image.Image, side: int, kind: str) -> Image.Image:
 
 def centre(image: Image.Image, side: int) -> Image.Image:
     """Crop as torchvision.transforms.CenterCrop(side) does."""
-    top, left = int(round((image.height - side) / 2.0)), int(round((image.width - side) / 2.0))
+    top, left = round((image.height - side) / 2.0), round((image.width - side) / 2.0)
     return image.crop((left, top, left + side, top + side))
 
 
@@ -264,7 +266,7 @@ def test_pad_equals_pillows_imageops(data: Path) -> None:
 
 
 def test_lite0_crop_matches_the_goldens(data: Path) -> None:
-    # The goldens were resized by OpenCV without antialias: other numbers, the same place. A shift of one pixel is visible.
+    # The goldens were resized by OpenCV, so within one level; a shift of one pixel would change up to 100.
     goldens = np.load(data / "weights/goldens/inputs_224.npz")
     for name, expected in zip(goldens["names"], goldens["bicubic_u8"], strict=True):
         prepare = pt.Preprocess(

@@ -95,7 +95,7 @@ def test_classify_gives_probabilities(lite0: pt.ImageEncoder, pixels: np.ndarray
     ("given", "error"),
     [
         (np.zeros((8, 8, 3), np.float32), "uint8"),
-        (np.zeros((3, 8, 8), np.uint8), "uint8"),
+        (np.zeros((3, 8, 8), np.uint8), "channels come last"),
         (17, "expected"),
         ([None], "expected"),
     ],

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from gallery_encoders import PALETTE, ColourEncoder, ColourWords, picture
 from PIL import Image
+
 from pictrieve import DecodeError
 from pictrieve.gallery import FingerprintError, Gallery, GalleryError
 
@@ -43,7 +44,7 @@ def test_words_find_pictures_and_pictures_find_themselves(gallery: Gallery, fold
     hits = gallery.search("something red", k=3)
     assert {hit.name for hit in hits} == {"red0.png", "red1.png", "red2.png"}
     assert hits.channel == "dual"
-    path = str(folder / "blue1.png")
+    path = str(folder / "blue0.png")
     hits = gallery.search(path, k=1)
     assert hits[0].path == path
     assert hits[0].score == pytest.approx(1.0, abs=1e-5)
@@ -89,7 +90,7 @@ def test_where_gives_exactly_k_while_k_match(gallery: Gallery) -> None:
     assert len(gallery.search("red", k=30, where="path like '%图片%' or width > 100")) == 8
     gallery.update([1], {"price": None})
     assert "price" not in gallery[1].metadata
-    with pytest.raises(ValueError, match="no column 'cost'.*colour, price"):
+    with pytest.raises(ValueError, match=r"no column 'cost'.*colour, price"):
         gallery.search("red", where="cost < 3")
 
 
@@ -120,7 +121,9 @@ def test_everything_a_picture_can_come_as(tmp_path: Path, folder: Path) -> None:
         assert g.add(rows, metadata=[{"n": 0}, {"n": np.int64(1)}, {"n": np.nan}]).added == 3
         assert [item.metadata for item in g] == [{"n": 0}, {"n": 1}, {}]
         assert g.add(rows).skipped == 3
-        frame = pd.DataFrame({"path": [folder / "red1.png"], "label": ["r"], "text": ["红色"], "price": [1.5]})
+        frame = pd.DataFrame(
+            {"path": [folder / "red1.png"], "label": ["r"], "text": ["红色"], "price": [1.5]}
+        )
         assert g.add(frame).added == 1
         assert g[4].text == "红色"
         assert g[4].metadata == {"label": "r", "price": 1.5}

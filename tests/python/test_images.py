@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import io
-import struct
 import subprocess
 import sys
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,111 +30,6 @@ def encoded(pixels: NDArray[np.uint8], kind: str, **options: object) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, kind, **options)
     return buffer.getvalue()
-
-
-def png_with_size(width: int, height: int) -> bytes:
-    """Write a PNG whose header claims any size."""
-    body = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    chunk = struct.pack(">I", 13) + body + struct.pack(">I", zlib.crc32(body))
-    return b"\x89PNG\r\n\x1a\n" + chunk + b"\0\0\0\0IEND\xaeB`\x82"
-
-
-BROKEN = {
-    "0 bytes": b"",
-    "HTML": b"<!DOCTYPE html><html><body>404</body></html>",
-    "SVG": b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"></svg>',
-    "HEIC": b"\0\0\0\x18ftypheic\0\0\0\0",
-    "AVIF": b"\0\0\0\x18ftypavif\0\0\0\0",
-    "PDF": b"%PDF-1.7\n",
-    "none of them": bytes(range(100, 200)),
-    "JSON": b'{"error": "not found"}',
-}
-
-
-@pytest.mark.parametrize("kind", list(BROKEN))
-def test_foreign_bytes_are_named(kind: str) -> None:
-    with pytest.raises(pt.DecodeError, match=kind):
-        images.decode(BROKEN[kind])
-
-
-@pytest.mark.parametrize(
-    "bomb",
-    [
-        png_with_size(100_000, 100_000), png_with_size(2**31 - 1, 2**31 - 1), png_with_size(1, 2**31 - 1),
-        b"GIF89a" + struct.pack("<HH", 65535, 65535) + b"\0\0\0",
-        b"P6 4294967296 4294967296 255\n", b"P5 99999999999999999999 1 255\n",
-        b"BM" + b"\0" * 12 + struct.pack("<Iii", 40, 2**31 - 1, -(2**31)) + b"\0" * 40,
-    ],
-)  # fmt: skip
-def test_bombs_are_refused_by_their_header(bomb: bytes) -> None:
-    with pytest.raises(pt.DecodeError, match="max_pixels"):
-        images.decode(bomb)
-
-
-def test_max_pixels(pixels: NDArray[np.uint8]) -> None:
-    file = encoded(pixels, "PNG")
-    assert images.decode(file, max_pixels=40 * 52).shape == (40, 52, 3)
-    with pytest.raises(pt.DecodeError, match="at most 2079 pixels.*52 x 40"):
-        images.decode(file, max_pixels=40 * 52 - 1)
-
-
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP", "PPM"])
-def test_every_prefix_is_an_error_or_the_whole_picture(pixels: NDArray[np.uint8], kind: str) -> None:
-    file = encoded(pixels[:16, :17], kind)
-    whole = images.decode(file)
-    decoded = 0
-    for length in range(len(file)):
-        try:
-            prefix = images.decode(file[:length])
-        except pt.DecodeError:
-            continue
-        decoded += 1
-        assert np.array_equal(prefix, whole), length
-    assert decoded < 30  # checksums and end marks only
-
-
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP", "PPM"])
-def test_flipped_bytes_never_crash(pixels: NDArray[np.uint8], kind: str) -> None:
-    rng = np.random.default_rng(5)
-    file = np.frombuffer(encoded(pixels[:16, :17], kind), np.uint8)
-    for _ in range(300):
-        damaged = file.copy()
-        damaged[rng.integers(0, len(file), 4)] = rng.integers(0, 256, 4)
-        try:
-            assert images.decode(damaged.tobytes(), max_pixels=1_000_000).ndim == 3
-        except pt.DecodeError as error:
-            assert str(error)
-
-
-def test_truncated_jpeg_is_an_error(data: Path) -> None:
-    file = (data / "neardup/images/base_images__ukbench00120.jpg").read_bytes()
-    for length in (len(file) - 2, len(file) // 2, 700):
-        with pytest.raises(pt.DecodeError, match="truncated"):
-            images.decode(file[:length])
-
-
-def test_broken_exif_does_not_refuse_the_picture(pixels: NDArray[np.uint8]) -> None:
-    for exif in (
-        b"",
-        b"Exif\0\0",
-        b"Exif\0\0II*\0\xff\xff\xff\xff",
-        b"Exif\0\0MM\0*\0\0\0\x08\xff\xff\1\x12",
-        b"\xff" * 60,
-    ):
-        file = encoded(pixels, "JPEG")
-        segment = b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif
-        assert np.array_equal(images.decode(file[:2] + segment + file[2:]), images.decode(file))
-
-
-def test_nothing_is_printed(pixels: NDArray[np.uint8], capfd: pytest.CaptureFixture[str]) -> None:
-    for kind in ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "PPM", "GIF"):
-        file = encoded(pixels, kind)
-        for damaged in (file[: len(file) // 2], file[:-40] + b"\xff" * 40):
-            try:
-                images.decode(damaged)
-            except pt.DecodeError:
-                continue
-    assert capfd.readouterr() == ("", "")
 
 
 def test_opencv_is_loaded_by_the_first_picture_only() -> None:
@@ -247,7 +140,7 @@ def test_things_that_are_no_pictures() -> None:
 
 def test_missing_files_and_folders(tmp_path: Path) -> None:
     for read in (images.read_bytes, images.decode, pt.Preprocess("imagenet").apply):
-        with pytest.raises(FileNotFoundError, match="missing.jpg"):
+        with pytest.raises(FileNotFoundError, match=r"missing\.jpg"):
             read(tmp_path / "missing.jpg")
         with pytest.raises(IsADirectoryError):
             read(tmp_path)
@@ -288,10 +181,10 @@ def variants() -> Iterator[pt.Preprocess]:
     """Give preprocessings that differ in one setting each."""
     yield pt.Preprocess()
     for setting in (
-        {"resize": 250}, {"crop": 220}, {"crop": (220, 224)}, {"interpolation": "bicubic"}, {"antialias": False},
-        {"decode": "exact"}, {"divisor": 1}, {"mean": (0, 0, 0)}, {"std": (1, 1, 1)}, {"order": "bgr"}, {"exif": False},
-        {"alpha": "black"}, {"steps": ("crop",)}, {"steps": ("resize",), "resize_mode": "pad"},
-        {"steps": ("resize",), "resize_mode": "stretch"},
+        {"resize": 250}, {"crop": 220}, {"crop": (220, 224)}, {"interpolation": "bicubic"},
+        {"antialias": False}, {"decode": "exact"}, {"divisor": 1}, {"mean": (0, 0, 0)}, {"std": (1, 1, 1)},
+        {"order": "bgr"}, {"exif": False}, {"alpha": "black"}, {"steps": ("crop",)},
+        {"steps": ("resize",), "resize_mode": "pad"}, {"steps": ("resize",), "resize_mode": "stretch"},
     ):  # fmt: skip
         yield pt.Preprocess(**setting)
 

@@ -83,15 +83,26 @@ uint8_t rounded_scalar(int32_t high, int32_t low) {
   return static_cast<uint8_t>(std::clamp(static_cast<int32_t>(sum) >> kWeightBits, 0, 255));
 }
 
-/// kRowsAtOnce rows of 3 or 4 channels. Each output pixel is stored with 4 bytes; the next one corrects the overlap.
+/// Adds up the blocks of both sums and stores the pixel, with a fourth byte that the next pixel overwrites.
+template <class D32, class V32>
+HWY_INLINE void store_pixel(D32 d32, V32 high, V32 low, uint8_t* to) {
+  const hn::Full128<int32_t> block32;
+  const hn::Rebind<int16_t, decltype(block32)> block16;
+  const hn::Rebind<uint8_t, decltype(block32)> block8;
+  alignas(32) int32_t blocks[8];
+  hn::Store(hn::Add(hn::ShiftLeft<kLowBits>(high), low), d32, blocks);
+  auto sum = hn::Add(hn::Load(block32, blocks), hn::Set(block32, 1 << (kWeightBits - 1)));
+  if (hn::Lanes(d32) == 8) sum = hn::Add(sum, hn::Load(block32, blocks + 4));
+  const auto narrow = hn::DemoteTo(block16, hn::ShiftRight<kWeightBits>(sum));
+  hn::StoreU(hn::DemoteTo(block8, narrow), block8, to);
+}
+
+/// kRowsAtOnce rows of 3 or 4 channels.
 void colour_rows(const std::array<const uint8_t*, kRowsAtOnce>& from, int channels, const AxisWeights& axis,
                  const SplitWeights& split, const std::array<uint8_t*, kRowsAtOnce>& to) {
   const hn::CappedTag<uint8_t, 32> d8;
   const hn::Repartition<int16_t, decltype(d8)> d16;
   const hn::Repartition<int32_t, decltype(d8)> d32;
-  const hn::Full128<int32_t> block32;
-  const hn::Rebind<int16_t, decltype(block32)> block16;
-  const hn::Rebind<uint8_t, decltype(block32)> block8;
   const int lanes = static_cast<int>(hn::Lanes(d16));
   alignas(32) const std::array<uint8_t, 32> bytes = pair_shuffle(channels);
   const auto shuffle = hn::Load(d8, bytes.data());
@@ -114,19 +125,10 @@ void colour_rows(const std::array<const uint8_t*, kRowsAtOnce>& from, int channe
       accumulate(from[2], high2, low2);
       accumulate(from[3], high3, low3);
     }
-    const auto store = [&](auto sum_high, auto sum_low, uint8_t* row) HWY_ATTR {
-      const auto total = hn::Add(hn::ShiftLeft<kLowBits>(sum_high), sum_low);
-      alignas(32) int32_t blocks[8];
-      hn::Store(total, d32, blocks);
-      auto sum = hn::Add(hn::Load(block32, blocks), hn::Set(block32, 1 << (kWeightBits - 1)));
-      if (lanes == 16) sum = hn::Add(sum, hn::Load(block32, blocks + 4));
-      const auto narrow = hn::DemoteTo(block16, hn::ShiftRight<kWeightBits>(sum));
-      hn::StoreU(hn::DemoteTo(block8, narrow), block8, row + int64_t{i} * channels);
-    };
-    store(high0, low0, to[0]);
-    store(high1, low1, to[1]);
-    store(high2, low2, to[2]);
-    store(high3, low3, to[3]);
+    store_pixel(d32, high0, low0, to[0] + int64_t{i} * channels);
+    store_pixel(d32, high1, low1, to[1] + int64_t{i} * channels);
+    store_pixel(d32, high2, low2, to[2] + int64_t{i} * channels);
+    store_pixel(d32, high3, low3, to[3] + int64_t{i} * channels);
   }
 }
 

@@ -69,18 +69,17 @@ HWY_INLINE void multiply_tile(const float* HWY_RESTRICT a, int64_t a_stride, con
   }
 }
 
-/// Any number of rows against one panel.
+/// Any number of rows against one panel: whole tiles, then one tile of the rows that are left.
+template <int kRows = kTileRows>
 HWY_INLINE void multiply_panel(const float* a, int64_t a_stride, const float* b, int64_t k, int64_t rows, TileStart start,
                                float* c, int64_t c_stride) {
-  const auto advance = [&](int count) {
-    a += count * a_stride;
-    c += count * c_stride;
-    if (start.residual) start.residual += count * c_stride;
-    rows -= count;
-  };
-  for (; rows >= kTileRows; advance(kTileRows)) multiply_tile<kTileRows>(a, a_stride, b, k, start, c, c_stride);
-  for (; rows >= 3; advance(3)) multiply_tile<3>(a, a_stride, b, k, start, c, c_stride);
-  for (; rows >= 1; advance(1)) multiply_tile<1>(a, a_stride, b, k, start, c, c_stride);
+  for (; rows >= kRows; rows -= kRows, a += kRows * a_stride, c += kRows * c_stride) {
+    multiply_tile<kRows>(a, a_stride, b, k, start, c, c_stride);
+    if (start.residual) start.residual += kRows * c_stride;
+  }
+  if constexpr (kRows > 1) {
+    if (rows > 0) multiply_panel<kRows - 1>(a, a_stride, b, k, rows, start, c, c_stride);
+  }
 }
 
 }  // namespace pictrieve::HWY_NAMESPACE

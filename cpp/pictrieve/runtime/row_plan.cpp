@@ -12,7 +12,7 @@ namespace pictrieve {
 namespace {
 
 // Rows that go through a whole run of row-wise operations together, so that what lies between them stays in cache.
-constexpr int64_t kRowBlock = 96;
+constexpr int64_t kRowBlock = 192;
 
 }  // namespace
 

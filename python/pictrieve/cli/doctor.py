@@ -43,7 +43,9 @@ def doctor(options: argparse.Namespace) -> int:
 
 def collect() -> dict[str, Any]:
     """Gather versions, libraries that are really loaded, processor target, threads and weights."""
-    images.decode(images.encode_jpeg(np.zeros((8, 8, 3), np.uint8)))  # loads the decoders, as any real work does
+    images.decode(
+        images.encode_jpeg(np.zeros((8, 8, 3), np.uint8))
+    )  # loads the decoders, as any real work does
     torch = find_spec("torch")
     libraries = loaded_libraries()
     return {

@@ -9,7 +9,7 @@ from typing import Any
 
 from pictrieve.gallery.sources import SUFFIXES
 
-_WEIGHT = re.compile(r"(\d+\.?\d*|\.\d+):\s*(?=\S)")
+_WEIGHT = re.compile(r"(\d+\.?\d*|\.\d+):\s*")
 _QUOTES = "\"'"
 
 
@@ -76,7 +76,7 @@ def _term(text: str, sign: float, query: str) -> Term:
         weight, text = float(match.group(1)), text[match.end() :]
     if len(text) >= 2 and text[0] == text[-1] and text[0] in _QUOTES:
         text = text[1:-1].strip()
-    if not text:
+    if not text or text.startswith(("+ ", "- ")):
         raise ValueError(f"query: expected a picture or words on both sides of + and -, got {query!r}")
     if weight == 0.0:
         raise ValueError(f"query: expected a weight above 0 before {text!r}, got {query!r}")

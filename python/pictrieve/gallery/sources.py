@@ -70,7 +70,7 @@ def expand(items: Any, metadata: Table, texts: Table, report: Report) -> list[So
     _check_length("metadata", metadata, len(listed))
     _check_length("texts", texts, len(listed))
     for position, element in enumerate(listed):
-        for source in _sources_of(element, report, alone=len(listed) == 1):
+        for source in _sources_of(element, report, alone=isinstance(items, str | os.PathLike)):
             source.metadata = _join(source.metadata, _lookup(metadata, source.path, position))
             found = _lookup(texts, source.path, position)
             source.text = str(found) if found is not None else source.text
@@ -129,7 +129,7 @@ def _sources_of(element: Any, report: Report, *, alone: bool) -> Iterator[Source
         if content is None:
             raise ValueError(f"items: expected 'path' or 'image' in each row, got {sorted(facts)}")
         text = facts.pop("text", None)
-        for source in _sources_of(content, report, alone=alone):
+        for source in _sources_of(content, report, alone=False):
             source.metadata, source.text = facts, text if isinstance(text, str) else None
             yield source
     elif isinstance(element, str | os.PathLike):

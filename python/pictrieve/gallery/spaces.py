@@ -95,7 +95,7 @@ class Spaces:
 
     def encode_text_query(self, text: str) -> Floats:
         """Encode one sentence into the dual channel, (dim,); the picture network is not needed for it."""
-        return self._dual(DUAL).encode_texts([text])[0]
+        return cast(Floats, self._dual(DUAL).encode_texts([text])[0])
 
     def _image(self) -> ImageEncoderLike:
         if self._settings["kind"] == "dual":
