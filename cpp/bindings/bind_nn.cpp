@@ -59,7 +59,8 @@ py::list run_images(const ImageNetwork& self, const py::array& pixels, const std
     require(name == "features" || name == "logits" || name == "feature_map",
             "outputs: expected 'feature_map', 'features' or 'logits', got '", name, "'");
     if (name == "feature_map") {
-      results.append(array_from_owner<float>(map.storage(), map.data(), {n, shape.channels, shape.height, shape.width}));
+      results.append(
+          array_from_owner<float>(map.storage(), map.data(), {n, shape.channels, shape.height, shape.width}));
     } else {
       results.append(array_from_matrix(name == "features" ? features : logits));
     }

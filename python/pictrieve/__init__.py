@@ -23,6 +23,15 @@ from pictrieve.encoders import (  # noqa: E402
     TextEncoder,
     TruncationWarning,
 )
+from pictrieve.gallery import (  # noqa: E402
+    FingerprintError,
+    Gallery,
+    GalleryError,
+    GalleryLockedError,
+    Hit,
+    Hits,
+    Report,
+)
 from pictrieve.images import Preprocess, resize  # noqa: E402
 from pictrieve.index import Index  # noqa: E402
 from pictrieve.models import list_models  # noqa: E402
@@ -36,11 +45,18 @@ __all__ = [
     "EncodeError",
     "EncodedImages",
     "Error",
+    "FingerprintError",
     "FormatError",
+    "Gallery",
+    "GalleryError",
+    "GalleryLockedError",
     "Health",
+    "Hit",
+    "Hits",
     "ImageEncoder",
     "Index",
     "Preprocess",
+    "Report",
     "SearchResult",
     "TextEncoder",
     "TruncationWarning",

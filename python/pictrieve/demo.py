@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -29,7 +30,7 @@ _SKIMAGE = {
     "retina.jpg": "The retina of a human eye.",
     "moon.png": "The surface of the moon.",
 }
-_PICTURES = ("chelsea.png", "birds/rainbow-lorikeet.png", "fruit/apple_red.png")
+_PICTURES = ("cats/tiger.png", "birds/rainbow-lorikeet.png", "fruit/apple_red.png")
 _SENTENCES = (
     "a cat looking at the camera",
     "a bird with colourful feathers",
@@ -87,11 +88,13 @@ def _write(path: Path, gallery: Gallery, report: Report, sections: list[Section]
 
 
 def _search(gallery: Gallery, sources: list[Source], say: Callable[[str], None]) -> Iterator[Section]:
+    captions = {source.path: source.text for source in sources}
     for path in _query_pictures(sources):
         hits = gallery.search(image=path, k=7)
         others = hits[1:] if hits and hits[0].path == path else hits[:6]
         say(f"\n{others!r}")
-        yield section_of(others, "most similar pictures, the query itself left out")
+        section = section_of(others, "the most similar of the other pictures")
+        yield replace(section, query=captions[path] or section.query)
     for sentence in _SENTENCES:
         hits = gallery.search(text=sentence, k=6)
         say(f"\n{hits!r}")

@@ -27,7 +27,9 @@ class ImageNetwork:
         (1, 1280, 2, 2)
     """
 
-    def __init__(self, architecture: str, weights: Path | None, config: dict[str, Any], seed: int = 0) -> None:
+    def __init__(
+        self, architecture: str, weights: Path | None, config: dict[str, Any], seed: int = 0
+    ) -> None:
         """Read the weights, or draw random ones where `weights` is None."""
         self.architecture = architecture
         self.config = config
@@ -68,6 +70,7 @@ class TextNetwork:
 
     Attributes:
         dim: Length of each token's vector.
+        max_tokens: Longest text, special tokens included.
         config: What the model's `config.json` says.
 
     Example:
@@ -83,6 +86,7 @@ class TextNetwork:
         self._random = weights is None
         self._core = _core.FrozenTextNetwork(config, None if weights is None else str(weights), seed)
         self.dim = self._core.dim
+        self.max_tokens = self._core.max_tokens
 
     def __call__(self, ids: NDArray[np.int64], mask: NDArray[Any] | None = None) -> NDArray[np.float32]:
         """Compute the last hidden state of each token.
@@ -91,19 +95,19 @@ class TextNetwork:
 
         Args:
             ids: `(n, L)` int64 token ids, special tokens included. All tokens are of segment 0.
-            mask: `(n, L)` bool or integer, non-zero for the tokens that count, which must come first in each row;
-                None if all count.
+            mask: `(n, L)` bool or integer, non-zero for the tokens that count, which must come first in each
+                row; None if all count.
 
         Returns:
             `(n, L, dim)` float32; zeros where the mask is zero.
 
         Raises:
-            ValueError: A shape, dtype, id or mask is not as above, or a text is longer than the network allows.
+            ValueError: A shape, dtype, id or mask is not as above, or a text is longer than `max_tokens`.
         """
         if not isinstance(ids, np.ndarray) or ids.ndim != 2 or ids.dtype != np.int64:
             raise ValueError(f"ids: expected int64 (n, L), got {_describe(ids)}")
         counted = np.ones(ids.shape, bool) if mask is None else _checked_mask(mask, ids.shape)
-        if ids.size and not (-(2**31) <= ids.min() and ids.max() < 2**31):
+        if ids.size and (ids.min() < 0 or ids.max() >= 2**31):
             raise ValueError(f"ids: expected token ids, got {ids.min()} to {ids.max()}")
         lengths = counted.sum(axis=1)
         offsets = np.concatenate([[0], np.cumsum(lengths[lengths > 0])]).astype(np.int64)
@@ -114,14 +118,14 @@ class TextNetwork:
     def __repr__(self) -> str:
         random = " RANDOM" if self._random else ""
         layers = self.config.get("num_hidden_layers")
-        return f"TextNetwork('bert'{random}, layers={layers}, dim={self.dim}, max_tokens={self._core.max_tokens})"
+        return f"TextNetwork('bert'{random}, layers={layers}, dim={self.dim}, max_tokens={self.max_tokens})"
 
 
 def load(model: str | Path) -> ImageNetwork | TextNetwork:
     """Load a bare network.
 
     Args:
-        model: A name of `list_models()` ("efficientnet_lite0", "minilm"), or a directory with config.json and weights.
+        model: A name of `list_models()`, or a directory with config.json and weights.
 
     Returns:
         `ImageNetwork` or `TextNetwork`, as the model's configuration says.
@@ -147,5 +151,7 @@ def _checked_mask(mask: NDArray[Any], shape: tuple[int, ...]) -> NDArray[np.bool
         raise ValueError(f"mask: expected bool or integer {shape}, got {_describe(mask)}")
     counted = mask.astype(bool)
     if counted.shape[1] > 1 and bool((counted[:, 1:] & ~counted[:, :-1]).any()):
-        raise ValueError("mask: expected the tokens that count to come first in each row; move padding to the end")
+        raise ValueError(
+            "mask: expected the tokens that count to come first in each row; move padding to the end"
+        )
     return counted

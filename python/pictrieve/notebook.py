@@ -42,7 +42,7 @@ ol { list-style: none; margin: 0; padding: 0; display: grid; gap: 14px;
 li { background: var(--card); border: 1px solid var(--line); border-radius: 12px; overflow: hidden;
   display: flex;
   flex-direction: column; }
-li img, .none { width: 100%; aspect-ratio: 1; object-fit: contain; background: var(--well); display: block; }
+li img, .none { width: 100%; aspect-ratio: 1; object-fit: contain; background: var(--card); display: block; }
 .none { display: flex; align-items: center; justify-content: center; color: var(--soft); font-size: .85rem; }
 .facts { padding: 9px 12px 11px; font-size: .86rem; line-height: 1.35; flex: 1; display: flex; gap: 6px;
   flex-direction: column; }

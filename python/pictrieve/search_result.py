@@ -76,4 +76,5 @@ def without(found: NDArray[np.int64], own: NDArray[np.int64]) -> NDArray[np.int6
     """Drop each query's own id, or the last hit where equal vectors crowded it out."""
     keep = found != own[:, np.newaxis]
     keep[keep.all(axis=1), -1] = False
-    return found[keep].reshape(len(found), -1)
+    others: NDArray[np.int64] = found[keep].reshape(len(found), -1)
+    return others

@@ -1,4 +1,4 @@
-"""Searches against NumPy in float64, against faiss-cpu, and graphs by a floor on their recall of real vectors."""
+"""Searches against NumPy in float64 and faiss-cpu; graphs by a floor on their recall of real vectors."""
 
 from __future__ import annotations
 

@@ -1,12 +1,13 @@
-"""The frozen networks against independent implementations: stored logits, torch's operators, and transformers."""
+"""The frozen networks against independent implementations: stored logits, torch, transformers."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import numpy as np
-import pictrieve as pt
 import pytest
+
+import pictrieve as pt
 from pictrieve import _core, models
 
 torch = pytest.importorskip("torch")
@@ -25,7 +26,9 @@ def minilm() -> pt.nn.TextNetwork:
 
 @pytest.fixture(scope="module")
 def bert():
-    return transformers.BertModel.from_pretrained(models.resolve("minilm").weights.parent, add_pooling_layer=False).eval()
+    return transformers.BertModel.from_pretrained(
+        models.resolve("minilm").weights.parent, add_pooling_layer=False
+    ).eval()
 
 
 def preprocessed(data: Path) -> np.ndarray:
@@ -87,7 +90,9 @@ def test_lite0_of_any_size_equals_eager_torch(lite0: pt.nn.ImageNetwork, size: t
         (lite0(pixels), lite0.features(pixels), lite0.logits(pixels)), eager_lite0(pixels), strict=True
     ):
         assert ours.shape == theirs.shape
-        np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-4)  # sums in another order, batch norm folded
+        np.testing.assert_allclose(
+            ours, theirs, rtol=0, atol=1e-4
+        )  # sums in another order, batch norm folded
 
 
 def random_tokens(lengths: list[int], seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -96,17 +101,23 @@ def random_tokens(lengths: list[int], seed: int) -> tuple[np.ndarray, np.ndarray
     return ids * mask, mask
 
 
-@pytest.mark.parametrize("lengths", [[1], [2], [3, 1, 7], [16], [17, 31, 2], [64, 5], [255], [256, 33], [512]])
+@pytest.mark.parametrize(
+    "lengths", [[1], [2], [3, 1, 7], [16], [17, 31, 2], [64, 5], [255], [256, 33], [512]]
+)
 def test_minilm_equals_transformers(minilm: pt.nn.TextNetwork, bert, lengths: list[int]) -> None:
     ids, mask = random_tokens(lengths, len(lengths))
     with torch.no_grad():
-        theirs = bert(input_ids=torch.from_numpy(ids), attention_mask=torch.from_numpy(mask)).last_hidden_state.numpy()
+        theirs = bert(
+            input_ids=torch.from_numpy(ids), attention_mask=torch.from_numpy(mask)
+        ).last_hidden_state.numpy()
     ours = minilm(ids, mask=mask)
     np.testing.assert_allclose(ours, theirs * mask[..., None], rtol=0, atol=1e-4)
     assert not ours[mask == 0].any()
 
 
-def test_a_row_does_not_depend_on_its_neighbours(lite0: pt.nn.ImageNetwork, minilm: pt.nn.TextNetwork) -> None:
+def test_a_row_does_not_depend_on_its_neighbours(
+    lite0: pt.nn.ImageNetwork, minilm: pt.nn.TextNetwork
+) -> None:
     ids, mask = random_tokens([5, 30, 1, 101, 12, 12, 77], 3)
     together = minilm(ids, mask=mask)
     for i, length in enumerate(mask.sum(axis=1)):

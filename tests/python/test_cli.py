@@ -183,6 +183,17 @@ def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert "pictrieve 0." in capsys.readouterr().out
 
 
+def test_demo_writes_a_page_of_any_folder(photos: Path, tmp_path: Path) -> None:
+    done = pictrieve("demo", photos, "-o", tmp_path / "demo", "--json")
+    assert done.returncode == 0, done.stderr
+    page = Path(json.loads(done.stdout)["page"]).read_text(encoding="utf-8")
+    assert page.count("<section") == 8
+    assert page.count("data:image/jpeg") == 3 + 8 * 6
+    assert "10 added" in done.stderr
+    (tmp_path / "empty").mkdir()
+    assert "apt-get install tuxpaint" in pictrieve("demo", tmp_path / "empty", "-o", tmp_path / "d2").stderr
+
+
 def test_captions_come_from_any_usual_table(tmp_path: Path) -> None:
     table = tmp_path / "captions.csv"
     table.write_bytes(

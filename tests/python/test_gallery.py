@@ -71,7 +71,7 @@ def test_sums_of_pictures_and_words(gallery: Gallery, folder: Path) -> None:
     assert [term.weight for term in hits.terms] == [1.0, 1.0, -0.5]
     for hit in hits:
         assert sum(hit.contributions) == pytest.approx(hit.score, abs=1e-5)
-    assert "+1 red" in hits.explain()
+    assert "+ red  - 0.5:yellow" in hits.explain()
     without = gallery.search(image=orange, negative="red", k=24)
     assert "red" not in "".join(hit.name for hit in without[:3])
     assert gallery.search(hits[0], k=1)[0].id == hits[0].id
@@ -155,6 +155,32 @@ def test_vectors_of_your_own(tmp_path: Path) -> None:
             g.add(vectors=rows[:, :11])
         with pytest.raises(GalleryError, match="no encoder"):
             g.search(image=picture("red"))
+
+
+def test_large_galleries_search_a_graph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pictrieve.gallery.channels.GRAPH_FROM", 500)
+    rows = np.random.default_rng(0).standard_normal((700, 12)).astype(np.float32)
+    with Gallery.create(tmp_path / "g2", dim=12) as g:
+        g.add(vectors=rows[:400])
+        assert g._indexes["features"].refresh().factory == "Flat"
+        g.add(vectors=rows[400:])
+        assert g._indexes["features"].refresh().factory == "HNSW16"
+        g.delete([3])
+    with Gallery.open(tmp_path / "g2") as g:
+        assert g._indexes["features"].refresh().factory == "HNSW16"
+        assert len(g.search(vector=rows[2], k=700)) == 699
+        assert g.search(vector=rows[650], k=1).ids == [651]
+        assert g.health()["features"].recall > 0.9
+
+
+def test_vectors_that_the_own_encoder_made_elsewhere(tmp_path: Path) -> None:
+    pixels = [picture("red"), picture("blue")]
+    both = ColourWords().encode_images_both(pixels)
+    with Gallery.create(tmp_path / "g2", ColourWords()) as g:
+        assert g.add(["r.png", "b.png"], vectors={"features": both.features, "dual": both.dual}).added == 2
+        assert g.search("red", k=1)[0].name == "r.png"
+        with pytest.raises(ValueError, match=r"expected the channels \['dual', 'features'\]"):
+            g.add(vectors={"dual": both.dual})
 
 
 def test_deleted_items_never_come_back(gallery: Gallery, folder: Path, tmp_path: Path) -> None:

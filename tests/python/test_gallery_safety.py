@@ -137,6 +137,35 @@ def test_a_damaged_cache_is_rebuilt(tmp_path: Path, damage: object, caplog: pyte
     assert warned == (damage in (flip_a_byte, cut_short) or (cache.exists() and cache.stat().st_size == 0))
 
 
+def test_a_reader_saves_what_it_had_to_rebuild(tmp_path: Path) -> None:
+    rows = np.random.default_rng(0).standard_normal((1200, 16)).astype(np.float32)
+    cache = tmp_path / "g" / "index" / "features.ptidx"
+    with Gallery.create(tmp_path / "g", dim=16) as g:
+        g.add(vectors=rows)
+        cache.unlink()
+        with Gallery.open(tmp_path / "g") as reader:
+            reader.search(vector=rows[0])
+            assert not cache.exists()  # g may be writing
+    with Gallery.open(tmp_path / "g") as reader:
+        reader.search(vector=rows[0])
+        assert cache.exists()
+        with Gallery.open(tmp_path / "g") as writer:
+            assert writer.delete(1) == 1  # the reader did not keep the lock
+
+
+def test_damage_in_a_mapped_cache_is_found_by_health(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pictrieve.gallery.channels.MAP_FROM", 1000)
+    rows = np.random.default_rng(0).standard_normal((300, 16)).astype(np.float32)
+    with Gallery.create(tmp_path / "g", dim=16) as g:
+        g.add(vectors=rows)
+        expected = g.search(vector=rows[3], k=300).ids
+    flip_a_byte(tmp_path / "g" / "index" / "features.ptidx")
+    with Gallery.open(tmp_path / "g") as g:
+        g.search(vector=rows[3])
+        assert g.health()["features"].recall == 1.0
+        assert g.search(vector=rows[3], k=300).ids == expected
+
+
 def test_the_cache_of_another_gallery_is_not_believed(tmp_path: Path) -> None:
     rows = np.random.default_rng(0).standard_normal((50, 16)).astype(np.float32)
     with Gallery.create(tmp_path / "a", dim=16) as a, Gallery.create(tmp_path / "b", dim=16) as b:

@@ -94,6 +94,7 @@ class Construction {
 
 void Construction::run(int64_t rows, const Monitor& monitor) {
   links_.grow(rows);
+  ef_ = static_cast<int>(std::min<int64_t>(ef_, rows));
   locks_ = std::make_unique<RowLocks>(rows);
   journaled_.resize(static_cast<size_t>(old_rows_), 0);
   // Tall rows first, so that the upper levels lead everywhere by the time the many others arrive.

@@ -73,6 +73,7 @@ std::optional<std::vector<Candidate>> HnswGraph::search(const Scorer& scorer, co
                                                         const uint8_t* allowed) const {
   const HnswLinks& links = *links_;
   if (links.rows() == 0) return std::vector<Candidate>{};
+  ef = std::min(ef, links.rows());  // a list longer than that would only cost memory
   auto space = borrow_space();
   Candidate entry{0, links.entry()};
   scorer.keys(query, {&entry.row, 1}, &entry.key);

@@ -27,8 +27,9 @@ std::shared_ptr<Module> group(Module& parent, const char* name) {
 }
 
 const BertConfig& checked(const BertConfig& config) {
-  require(config.vocab_size > 0 && config.hidden_size > 0 && config.num_hidden_layers > 0 && config.intermediate_size > 0 &&
-              config.max_position_embeddings > 0 && config.type_vocab_size > 0 && config.layer_norm_eps > 0,
+  require(config.vocab_size > 0 && config.hidden_size > 0 && config.num_hidden_layers > 0 &&
+              config.intermediate_size > 0 && config.max_position_embeddings > 0 && config.type_vocab_size > 0 &&
+              config.layer_norm_eps > 0,
           "BERT configuration: expected positive sizes and layer_norm_eps");
   require(config.num_attention_heads > 0 && config.hidden_size % config.num_attention_heads == 0,
           "BERT configuration: expected hidden_size to be a multiple of num_attention_heads, got ", config.hidden_size,
@@ -87,7 +88,8 @@ BertModule::~BertModule() = default;
 Value BertModule::forward(Ops& ops, const TextInputs& inputs) const {
   const Value words = ops.embedding(inputs.ids, *words_);
   const Value placed = ops.add(words, ops.embedding(inputs.segments, *segments_));
-  Value x = ops.layer_norm(ops.add(placed, ops.embedding(inputs.positions, *positions_)), *norm_, config.layer_norm_eps);
+  Value x =
+      ops.layer_norm(ops.add(placed, ops.embedding(inputs.positions, *positions_)), *norm_, config.layer_norm_eps);
   for (const auto& layer : layers_) x = layer->forward(ops, x);
   return x;
 }

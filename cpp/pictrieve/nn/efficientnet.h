@@ -8,7 +8,8 @@
 
 namespace pictrieve {
 
-/// Keys: "_conv_stem", "_bn0", "_blocks.I._expand_conv", "_depthwise_conv", "_project_conv", "_conv_head", "_bn1", "_fc".
+/// Keys: "_conv_stem", "_bn0", "_blocks.I._expand_conv", "_depthwise_conv", "_project_conv", "_conv_head", "_bn1",
+/// "_fc".
 std::shared_ptr<ImageModule> make_efficientnet_lite0();
 
 }  // namespace pictrieve

@@ -7,9 +7,7 @@
 namespace pictrieve {
 namespace {
 
-ImageGraph frozen(const ImageModule& module) {
-  return {record(module), module.dim, module.classes, module.input_size};
-}
+ImageGraph frozen(const ImageModule& module) { return {record(module), module.dim, module.classes, module.input_size}; }
 
 }  // namespace
 

@@ -18,8 +18,8 @@ struct ImageGraph {
   int input_size = 0;
 };
 
-/// Weights are borrowed from the state dict's memory, which the graph keeps. Throws std::invalid_argument for an unknown
-/// architecture, FormatError where a key is missing, extra or misshapen.
+/// Weights are borrowed from the state dict's memory, which the graph keeps. Throws std::invalid_argument for an
+/// unknown architecture, FormatError where a key is missing, extra or misshapen.
 ImageGraph freeze_image_network(const std::string& architecture, const StateDict& weights);
 ImageGraph random_image_network(const std::string& architecture, uint64_t seed);
 

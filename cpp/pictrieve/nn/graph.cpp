@@ -14,9 +14,7 @@ PaddedAxis padded_axis(int64_t size, int64_t kernel, int64_t stride, Padding pad
   return {total / 2, total - total / 2, out};
 }
 
-int64_t Weight::count() const {
-  return std::accumulate(shape.begin(), shape.end(), int64_t{1}, std::multiplies<>());
-}
+int64_t Weight::count() const { return std::accumulate(shape.begin(), shape.end(), int64_t{1}, std::multiplies<>()); }
 
 Weight owned_weight(std::vector<float> values, std::vector<int64_t> shape) {
   auto owner = std::make_shared<const std::vector<float>>(std::move(values));

@@ -7,7 +7,8 @@
 
 namespace pictrieve {
 
-/// A weight and perhaps a bias: convolution, linear layer, embedding table or layer norm, by the operation that reads it.
+/// A weight and perhaps a bias: convolution, linear layer, embedding table or layer norm, by the operation that reads
+/// it.
 class Layer : public torch::nn::Module {
  public:
   Layer(torch::IntArrayRef weight_shape, bool with_bias);

@@ -59,8 +59,8 @@ torch::Tensor tensor_from(const StateDict& weights, const std::string& name, tor
 void fill_slot(torch::Tensor slot, const std::string& name, const StateDict& weights, Fill fill) {
   if (ends_with(name, "num_batches_tracked")) return;  // counts batches for momentum=None, which we do not use
   const TensorView& found = weights.at(name);
-  require<FormatError>(slot.sizes() == torch::IntArrayRef(found.shape), weights.source(), ": '", name, "': expected shape ",
-                       shape_text(slot.sizes()), ", got ", shape_text(found.shape));
+  require<FormatError>(slot.sizes() == torch::IntArrayRef(found.shape), weights.source(), ": '", name,
+                       "': expected shape ", shape_text(slot.sizes()), ", got ", shape_text(found.shape));
   slot.set_data(tensor_from(weights, name, slot.sizes(), fill));
 }
 

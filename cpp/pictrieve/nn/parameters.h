@@ -9,13 +9,13 @@
 
 namespace pictrieve {
 
-/// Borrow points parameters into the state dict's memory (serving: nothing is touched; never write to such a module); Copy gives
-/// the module memory of its own (training).
+/// Borrow points parameters into the state dict's memory (serving: nothing is touched; never write to such a module);
+/// Copy gives the module memory of its own (training).
 enum class Fill { Borrow, Copy };
 
 /// Fills every parameter and buffer by its name. Throws FormatError naming each kind of trouble: a missing key, a key
-/// that the network does not have, a shape that differs. Buffers "position_ids" of old BERT files are ignored, and a missing
-/// "num_batches_tracked" is left at zero.
+/// that the network does not have, a shape that differs. Buffers "position_ids" of old BERT files are ignored, and a
+/// missing "num_batches_tracked" is left at zero.
 void load_parameters(torch::nn::Module& module, const StateDict& weights, Fill fill);
 
 /// Seeded: normal with variance 2 / fan_in for convolutions, 1 / fan_in for matrices, 0.02 deviation for nothing else;

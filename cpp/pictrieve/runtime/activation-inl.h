@@ -14,7 +14,8 @@ HWY_BEFORE_NAMESPACE();
 namespace pictrieve::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-/// The error function as x P(x^2) / Q(x^2), a weighted least-squares fit on [-3.92, 3.92], beyond which float32's erf is
+/// The error function as x P(x^2) / Q(x^2), a weighted least-squares fit on [-3.92, 3.92], beyond which float32's erf
+/// is
 /// +-1 to 3e-8. Absolute error below 5e-7 with float32 rounding, most of it from the division and the last product.
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE V erf_vector(D d, V x) {

@@ -22,7 +22,8 @@ constexpr int64_t kRowBlock = 96;
 
 PackedMatrix pack_matrix(const float* weights, const float* bias, int64_t outputs, int64_t inputs) {
   const int64_t cols = tile_cols(), panels = (outputs + cols - 1) / cols;
-  PackedMatrix packed{outputs, inputs, aligned_array<float>(panels * cols * inputs), aligned_array<float>(panels * cols)};
+  PackedMatrix packed{outputs, inputs, aligned_array<float>(panels * cols * inputs),
+                      aligned_array<float>(panels * cols)};
   for (int64_t n = 0; n < panels * cols; ++n) packed.bias[n] = bias && n < outputs ? bias[n] : 0.0F;
   for (int64_t p = 0; p < panels; ++p) {
     float* panel = packed.panels.get() + p * cols * inputs;
@@ -39,7 +40,8 @@ PackedMatrix pack_matrix(const float* weights, const float* bias, int64_t output
 }
 
 /// The last panel, where it has fewer columns than a tile.
-void multiply_partial(const float* x, int64_t rows, const PackedMatrix& matrix, const LinearOptions& options, float* y) {
+void multiply_partial(const float* x, int64_t rows, const PackedMatrix& matrix, const LinearOptions& options,
+                      float* y) {
   const int64_t cols = tile_cols(), first = matrix.outputs / cols * cols, valid = matrix.outputs - first;
   const float* panel = matrix.panels.get() + first * matrix.inputs;
   const std::shared_ptr<float[]> tile = aligned_array<float>(rows * cols);

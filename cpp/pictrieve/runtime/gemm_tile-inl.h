@@ -71,8 +71,8 @@ HWY_INLINE void multiply_tile(const float* HWY_RESTRICT a, int64_t a_stride, con
 
 /// Any number of rows against one panel: whole tiles, then one tile of the rows that are left.
 template <int kRows = kTileRows>
-HWY_INLINE void multiply_panel(const float* a, int64_t a_stride, const float* b, int64_t k, int64_t rows, TileStart start,
-                               float* c, int64_t c_stride) {
+HWY_INLINE void multiply_panel(const float* a, int64_t a_stride, const float* b, int64_t k, int64_t rows,
+                               TileStart start, float* c, int64_t c_stride) {
   for (; rows >= kRows; rows -= kRows, a += kRows * a_stride, c += kRows * c_stride) {
     multiply_tile<kRows>(a, a_stride, b, k, start, c, c_stride);
     if (start.residual) start.residual += kRows * c_stride;

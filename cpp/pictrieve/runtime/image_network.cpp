@@ -99,15 +99,16 @@ int ImageNetwork::preferred_batch() const { return 1; }
 FeatureMapShape ImageNetwork::feature_map_shape(int height, int width) const {
   const SingleThreaded guard;
   PackedWeights none;
-  const auto shape = ImagePlan(select_outputs(state_->graph, {"feature_map"}), none, height, width).shape("feature_map");
+  const auto shape =
+      ImagePlan(select_outputs(state_->graph, {"feature_map"}), none, height, width).shape("feature_map");
   return {static_cast<int>(shape[0]), static_cast<int>(shape[1]), static_cast<int>(shape[2])};
 }
 
 void ImageNetwork::run(const float* pixels, int n, int height, int width, const ImageOutputs& out, int worker) const {
   require(height >= 1 && width >= 1, "pixels: expected at least 1 x 1, got ", height, " x ", width);
   const auto check = [n](const MatrixView<float>& view, int cols, const char* name) {
-    require(!view.data || (view.rows == n && view.cols == cols), name, ": expected (", n, ", ", cols, "), got (", view.rows,
-            ", ", view.cols, ")");
+    require(!view.data || (view.rows == n && view.cols == cols), name, ": expected (", n, ", ", cols, "), got (",
+            view.rows, ", ", view.cols, ")");
   };
   check(out.features, dim(), "features");
   check(out.logits, classes(), "logits");
@@ -133,7 +134,8 @@ void ImageNetwork::run(const float* pixels, int n, int height, int width, const 
       plan.run(pixels + int64_t{i} * 3 * height * width, outputs);
     }
   } catch (const dnnl::error& error) {
-    throw Error(message("image network ", state_->architecture, " on ", height, " x ", width, " pixels: ", error.what()));
+    throw Error(
+        message("image network ", state_->architecture, " on ", height, " x ", width, " pixels: ", error.what()));
   }
   if (out.logits.data) state_->head->run({{{"features", features, nullptr}}, n, {}}, memory.workspace, out.logits.data);
 }

@@ -29,8 +29,9 @@ struct ImageOutputs {
 
 class ImageNetwork {
  public:
-  /// Builds the network `architecture` (a name of architectures()) on these weights, which are copied: the state dict may go.
-  /// Throws std::invalid_argument for an unknown architecture, FormatError where a key is missing, extra or misshapen.
+  /// Builds the network `architecture` (a name of architectures()) on these weights, which are copied: the state dict
+  /// may go. Throws std::invalid_argument for an unknown architecture, FormatError where a key is missing, extra or
+  /// misshapen.
   static std::unique_ptr<ImageNetwork> load(const std::string& architecture, const StateDict& weights);
   /// The same network with seeded random weights.
   static std::unique_ptr<ImageNetwork> load_random(const std::string& architecture, uint64_t seed);

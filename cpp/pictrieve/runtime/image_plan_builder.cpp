@@ -65,7 +65,11 @@ const dnnl::engine& cpu_engine() {
 }
 
 ImagePlanBuilder::ImagePlanBuilder(const Graph& graph, PackedWeights& weights, ImagePlan& plan)
-    : graph_(graph), weights_(weights), plan_(plan), last_reader_(graph.nodes.size(), -1), tensors_(graph.nodes.size()) {
+    : graph_(graph),
+      weights_(weights),
+      plan_(plan),
+      last_reader_(graph.nodes.size(), -1),
+      tensors_(graph.nodes.size()) {
   for (size_t i = 0; i < graph.nodes.size(); ++i)
     for (const int input : graph.nodes[i].inputs) last_reader_[input] = static_cast<int>(i);
   for (const auto& [name, node] : graph.outputs) last_reader_[node] = std::numeric_limits<int>::max();
@@ -140,8 +144,7 @@ ImagePlanBuilder::Tensor ImagePlanBuilder::convolution(int index) {
   const auto desc = describe_convolution(node, tensors_[node.inputs[0]].memory.get_desc());
   const Tensor source = tensor_as(tensors_[node.inputs[0]], desc.src_desc());
   const bool residual = node.inputs.size() > 1;
-  const Tensor result =
-      residual ? accumulator(node.inputs[1], desc.dst_desc(), index) : new_tensor(desc.dst_desc());
+  const Tensor result = residual ? accumulator(node.inputs[1], desc.dst_desc(), index) : new_tensor(desc.dst_desc());
   const Tensor scratch = new_tensor(desc.scratchpad_desc());
   std::unordered_map<int, memory> arguments{
       {DNNL_ARG_SRC, source.memory},
@@ -162,7 +165,8 @@ ImagePlanBuilder::Tensor ImagePlanBuilder::sum(int index) {
   const Tensor& first = tensors_[node.inputs[0]];
   const Desc layout = first.memory.get_desc();
   const Tensor second = tensor_as(tensors_[node.inputs[1]], layout);
-  const dnnl::binary::primitive_desc desc({algorithm::binary_add, layout, layout, layout}, attributes(node), cpu_engine());
+  const dnnl::binary::primitive_desc desc({algorithm::binary_add, layout, layout, layout}, attributes(node),
+                                          cpu_engine());
   const Tensor result = new_tensor(layout), scratch = new_tensor(desc.scratchpad_desc());
   step(dnnl::binary(desc),
        {{DNNL_ARG_SRC_0, first.memory},
@@ -195,10 +199,15 @@ ImagePlanBuilder::Tensor ImagePlanBuilder::pool(int index) {
   const Tensor& source = tensors_[graph_.nodes[index].inputs[0]];
   const auto shape = source.memory.get_desc().dims();
   const Desc output({shape[0], shape[1], 1, 1}, kFloat, Tag::any);
-  const dnnl::pooling_forward::primitive_desc desc(
-      {dnnl::prop_kind::forward_inference, algorithm::pooling_avg, source.memory.get_desc(), output, {1, 1},
-       {shape[2], shape[3]}, {0, 0}, {0, 0}},
-      attributes(graph_.nodes[index]), cpu_engine());
+  const dnnl::pooling_forward::primitive_desc desc({dnnl::prop_kind::forward_inference,
+                                                    algorithm::pooling_avg,
+                                                    source.memory.get_desc(),
+                                                    output,
+                                                    {1, 1},
+                                                    {shape[2], shape[3]},
+                                                    {0, 0},
+                                                    {0, 0}},
+                                                   attributes(graph_.nodes[index]), cpu_engine());
   const Tensor result = new_tensor(desc.dst_desc()), scratch = new_tensor(desc.scratchpad_desc());
   step(dnnl::pooling_forward(desc),
        {{DNNL_ARG_SRC, source.memory}, {DNNL_ARG_DST, result.memory}, {DNNL_ARG_SCRATCHPAD, scratch.memory}},
@@ -217,7 +226,7 @@ void ImagePlanBuilder::write_outputs() {
 
 /// First fit: each buffer at the lowest offset that is free during its life, so that the working set stays small.
 void ImagePlanBuilder::place_buffers() {
-  constexpr size_t kAlignment = 4096 / 64 * 64;
+  constexpr size_t kAlignment = 64;
   size_t total = 0;
   std::vector<Buffer*> placed;  // by offset
   for (Buffer& buffer : buffers_) {

@@ -26,8 +26,8 @@ float* RowWorkspace::buffer(size_t slot, int64_t count) {
 struct RowPlan::Run {
   const RowBatch& batch;
   RowWorkspace& workspace;
-  std::vector<float*> values;         ///< by node: its first row, or the first row of the block
-  std::vector<const int32_t*> ids;    ///< by node: an Input of ids
+  std::vector<float*> values;       ///< by node: its first row, or the first row of the block
+  std::vector<const int32_t*> ids;  ///< by node: an Input of ids
 };
 
 RowPlan::RowPlan(Graph graph) : graph_(std::move(graph)), values_(graph_.nodes.size()) {
@@ -107,7 +107,8 @@ void RowPlan::place() {
     const int now = local ? i : segments_[segment_of[i]].begin;
     const int until = local ? last_use[i] : segments_[segment_of[last_use[i]]].end - 1;
     int slot = 0;
-    while (slot < static_cast<int>(slots.size()) && (slots[slot].local != local || slots[slot].free_after >= now)) ++slot;
+    while (slot < static_cast<int>(slots.size()) && (slots[slot].local != local || slots[slot].free_after >= now))
+      ++slot;
     if (slot == static_cast<int>(slots.size())) slots.push_back({});
     slots[slot] = {local, until};
     values_[i].slot = slot;
@@ -122,8 +123,8 @@ void RowPlan::pack() {
     for (int64_t i = begin; i < end; ++i) {
       Node& node = graph_.nodes[i];
       if (node.kind != OpKind::Linear) continue;
-      matrices_[i] = pack_matrix(node.weights[0].data, node.weights[1].data, node.weights[0].shape[0],
-                                 node.weights[0].shape[1]);
+      matrices_[i] =
+          pack_matrix(node.weights[0].data, node.weights[1].data, node.weights[0].shape[0], node.weights[0].shape[1]);
       node.weights.clear();
     }
   });

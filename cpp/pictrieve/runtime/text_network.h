@@ -17,8 +17,8 @@ enum class Pooling { kMean, kFirst };
 
 class TextNetwork {
  public:
-  /// Builds the encoder on these weights. Large tables (word embeddings) stay borrowed and keep the state dict's file mapped;
-  /// linear layers are packed in parallel. Throws FormatError where a key is missing, extra or misshapen, and
+  /// Builds the encoder on these weights. Large tables (word embeddings) stay borrowed and keep the state dict's file
+  /// mapped; linear layers are packed in parallel. Throws FormatError where a key is missing, extra or misshapen, and
   /// std::invalid_argument for a configuration that makes no sense.
   static std::unique_ptr<TextNetwork> load(const BertConfig& config, const StateDict& weights);
   /// The same network with seeded random weights.
@@ -31,11 +31,10 @@ class TextNetwork {
   /// Tokens per run() at which a worker is fastest: feed workers pieces of about this many tokens.
   int preferred_tokens() const;
 
-  /// Encodes packed texts: text i is ids[offsets[i] .. offsets[i + 1]), special tokens included, so `offsets` holds one entry
-  /// more than there are texts, begins with 0 and ends with ids.size(). Each text has 1 .. max_tokens() tokens, all of
-  /// segment 0. Writes `rows` (texts, dim), not normalised.
-  /// Distinct workers may run at once; one worker's calls may not. Call it inside a parallel_for body (worker =
-  /// Worker::index), or anywhere with worker 0.
+  /// Encodes packed texts: text i is ids[offsets[i] .. offsets[i + 1]), special tokens included, so `offsets` holds one
+  /// entry more than there are texts, begins with 0 and ends with ids.size(). Each text has 1 .. max_tokens() tokens,
+  /// all of segment 0. Writes `rows` (texts, dim), not normalised. Distinct workers may run at once; one worker's calls
+  /// may not. Call it inside a parallel_for body (worker = Worker::index), or anywhere with worker 0.
   void run(std::span<const int32_t> ids, std::span<const int64_t> offsets, Pooling pooling, MatrixView<float> rows,
            int worker) const;
 

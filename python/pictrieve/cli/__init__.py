@@ -16,7 +16,11 @@ OK, ERROR, USAGE, PARTIAL, INTERRUPTED = 0, 1, 2, 3, 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and give its exit status: 0 done, 1 error, 2 usage, 3 partly done, 130 interrupted."""
     parser = build_parser()
-    options = parser.parse_args(arguments)
+    options, rest = parser.parse_known_args(arguments)
+    if len(rest) == 1 and getattr(options, "query", "") is None and not rest[0].startswith("--"):
+        options.query = rest.pop()  # argparse takes an optional positional only before the first option
+    if rest:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
     if options.command is None:
         parser.print_help()
         return USAGE

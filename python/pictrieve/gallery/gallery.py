@@ -122,7 +122,8 @@ class Gallery(OpenGallery):
             metadata: A dict for each item, a DataFrame of the same length, a mapping from path or file name
                 to dict, a function of the path, or one plain dict for all.
             texts: A caption for each item, in the same forms.
-            vectors: (n, dim) float32 vectors of your own, for a gallery created with dim=.
+            vectors: (n, dim) float32 vectors of your own, for a gallery created with dim=; or a dict from
+                channel to (n, dim) rows that the gallery's own encoder made elsewhere.
             batch_size: Pictures in one commit, at most; slower work commits about every two seconds.
             retry: Try files again that could not be read before, though they have not changed.
             show_progress_bar: None shows a bar on a terminal once the work has lasted a second.
@@ -219,7 +220,9 @@ class Gallery(OpenGallery):
         """
         parts = {"image": image, "text": text, "vector": vector, "negative": negative}
         terms = terms_of(query, parts, weights)
-        return self._searcher.search(terms, SearchOptions(k, where, min_confidence))
+        hits = self._searcher.search(terms, SearchOptions(k, where, min_confidence))
+        self._save_rebuilt()
+        return hits
 
     def delete(self, ids: int | Sequence[int]) -> int:
         """Delete items and give how many of the ids existed; no id is used twice. `purge` frees the space."""
@@ -248,7 +251,7 @@ class Gallery(OpenGallery):
 
     def health(self) -> dict[str, Any]:
         """Give what each channel's index says of itself: measured recall against exact search, and bytes."""
-        return {name: index.refresh().health() for name, index in self._indexes.items() if len(self)}
+        return {name: index.health() for name, index in self._indexes.items() if len(self)}
 
     def export(self, folder: str | os.PathLike[str], format: str = "npy") -> list[Path]:
         """Write vectors, ids and items as plain files and give their paths: see `gallery.export`."""

@@ -133,7 +133,7 @@ class Hits(Sequence[Hit]):
 
     def explain(self) -> str:
         """Say what each term of the query adds to each score, as a text table."""
-        header = ["rank", "name", "score", *(f"{term.weight:+g} {term.label}" for term in self.terms)]
+        header = ["rank", "name", "score", *(_shown(term, first=False) for term in self.terms)]
         rows = [
             [str(rank), hit.name, f"{hit.score:.3f}", *(f"{part:+.3f}" for part in hit.contributions)]
             for rank, hit in enumerate(self._hits, 1)
@@ -193,4 +193,5 @@ def _one_line(text: str, width: int) -> str:
 def _shown(term: Term, *, first: bool) -> str:
     sign = "-" if term.weight < 0 else ("" if first else "+")
     weight = "" if abs(term.weight) == 1 else f"{abs(term.weight):g}:"
-    return " ".join(part for part in (sign, weight + _one_line(term.label, 60)) if part)
+    label = Path(term.label).name if term.kind == "image" else term.label
+    return " ".join(part for part in (sign, weight + _one_line(label, 60)) if part)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from pictrieve.gallery.channels import ChannelIndex
-from pictrieve.gallery.errors import GalleryError
+from pictrieve.gallery.errors import GalleryError, GalleryLockedError
 from pictrieve.gallery.items import Item, all_items, read_items
 from pictrieve.gallery.ledger import Failure, all_failures
 from pictrieve.gallery.lock import WriterLock
@@ -80,6 +81,19 @@ class OpenGallery:
         channels = ", ".join(f"{c.name} {c.dim}-d" for c in self._store.channels.values())
         encoder = self._store.settings["encoder"]
         return f"Gallery({str(self.path)!r}, {len(self)} items, encoder {encoder!r}, {channels})"
+
+    def _save_rebuilt(self) -> None:
+        """Spare the next process a rebuild; whoever is writing now will do it otherwise."""
+        rebuilt = [index for index in self._indexes.values() if index.needs_saving]
+        if not rebuilt or self._store.read_only:
+            return
+        held = self._lock.held
+        with contextlib.suppress(GalleryLockedError, OSError):
+            self._lock.acquire()
+            for index in rebuilt:
+                index.save_if_worthwhile(always=True)
+        if not held:
+            self._lock.release()
 
     def _begin_writing(self) -> None:
         if self._store.read_only:

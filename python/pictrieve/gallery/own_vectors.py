@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
 
 import numpy as np
 
 from pictrieve.gallery.errors import FingerprintError
-from pictrieve.gallery.items import Item, item_at, write_item
+from pictrieve.gallery.items import Floats, Item, item_at, write_item
 from pictrieve.gallery.reading import file_facts
 from pictrieve.gallery.report import Report
 from pictrieve.gallery.sources import Source, Table, expand
@@ -29,14 +29,38 @@ def sources_of(
     items: Any, vectors: Any, metadata: Table, texts: Table, store: Store, report: Report
 ) -> list[Source]:
     """Join items, or nothing, with the rows of `vectors`, scaled to unit length."""
-    if store.settings["kind"] != "vectors":
+    rows = _checked_rows(vectors, store)
+    count = len(next(iter(rows.values())))
+    listed = [Source(None) for _ in range(count)] if items is None else items
+    sources = expand(listed, metadata, texts, report)
+    if len(sources) != count:
+        raise ValueError(f"vectors: expected one row for each of the {len(sources)} items, got {count}")
+    for i, source in enumerate(sources):
+        source.vectors = {name: channel_rows[i] for name, channel_rows in rows.items()}
+    return sources
+
+
+def _checked_rows(vectors: Any, store: Store) -> dict[str, Floats]:
+    """Bring vectors to (n, dim) unit rows for each channel."""
+    if store.settings["kind"] == "vectors":
+        vectors = vectors if isinstance(vectors, Mapping) else {"features": vectors}
+    elif not isinstance(vectors, Mapping):
         raise FingerprintError(
             f"gallery {store.directory}: its vectors are written by {store.settings['encoder']!r} alone; "
-            f"vectors from "
-            f"elsewhere cannot be compared with them: make a gallery of your own vectors with "
-            f"Gallery.create(path, dim=...)"
+            f"vectors "
+            f"from elsewhere cannot be compared with them: make a gallery of your own vectors with "
+            f"Gallery.create(path, dim=...), or, if that very encoder made them, give a dict with "
+            f"{sorted(store.channels)}"
         )
-    dim = store.channels["features"].dim
+    if set(vectors) != set(store.channels):
+        raise ValueError(f"vectors: expected the channels {sorted(store.channels)}, got {sorted(vectors)}")
+    rows = {name: _unit_rows(vectors[name], channel.dim) for name, channel in store.channels.items()}
+    if len({len(channel_rows) for channel_rows in rows.values()}) != 1:
+        raise ValueError("vectors: expected as many rows in each channel")
+    return rows
+
+
+def _unit_rows(vectors: Any, dim: int) -> Floats:
     if vectors is None:
         raise ValueError(f"vectors: this gallery has no encoder; expected an array (n, {dim}), got None")
     rows = np.ascontiguousarray(vectors, np.float32)
@@ -45,13 +69,7 @@ def sources_of(
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     if not lengths.all():
         raise ValueError("vectors: expected no row of zeros: it has no direction to compare")
-    listed = [Source(None) for _ in rows] if items is None else items
-    sources = expand(listed, metadata, texts, report)
-    if len(sources) != len(rows):
-        raise ValueError(f"vectors: expected one row for each of the {len(sources)} items, got {len(rows)}")
-    for source, row in zip(sources, rows / lengths, strict=True):
-        source.vectors = {"features": row}
-    return sources
+    return cast(Floats, rows / lengths)
 
 
 def write(

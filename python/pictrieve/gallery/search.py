@@ -143,7 +143,7 @@ class Searcher:
             ids, vectors = read_vectors(self._store, self._store.channels[channel], [term.value.id])
             if len(ids) == 0:
                 raise GalleryError(f"item {term.value.id} is not in gallery {self._store.directory} any more")
-            return vectors[0]
+            return cast(Floats, vectors[0])
         return self._spaces.encode_image_query(term.value, channel)
 
     def _own_vector(self, value: Any, channel: str) -> Floats:

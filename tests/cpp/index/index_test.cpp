@@ -1,0 +1,77 @@
+#include "pictrieve/index/index.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <chrono>
+#include <random>
+#include <stdexcept>
+
+#include "pictrieve/base/error.h"
+
+namespace pictrieve {
+namespace {
+
+Matrix<float> random_rows(int64_t rows, int64_t dim, unsigned seed) {
+  std::mt19937 generator(seed);
+  std::normal_distribution<float> normal;
+  Matrix<float> matrix(rows, dim);
+  for (int64_t i = 0; i < rows * dim; ++i) matrix.data()[i] = normal(generator);
+  return matrix;
+}
+
+std::vector<int64_t> ids_of(const SearchResult& result) {
+  return {result.ids.data(), result.ids.data() + result.ids.rows() * result.ids.cols()};
+}
+
+TEST(Index, AnInterruptedAddLeavesTheGraphAsItWas) {
+  const auto index = Index::create({.dim = 16, .factory = "HNSW8"});
+  index->add(random_rows(400, 16, 1), {}, false);
+  const Matrix<float> queries = random_rows(50, 16, 2);
+  const auto before = ids_of(index->search(queries, 10));
+  struct Stop {};
+  EXPECT_THROW(index->add(random_rows(60000, 16, 3), {}, false, [](int64_t, int64_t) { throw Stop{}; }), Stop);
+  EXPECT_EQ(index->size(), 400);
+  EXPECT_EQ(ids_of(index->search(queries, 10)), before);
+  index->add(random_rows(100, 16, 4), {}, false);
+  EXPECT_EQ(index->ids().data()[400], 400);
+}
+
+TEST(Index, AMonitorStopsASearchWithinHalfASecond) {
+  const auto index = Index::create({.dim = 64});
+  index->add(random_rows(40000, 64, 1), {}, false);
+  const Matrix<float> queries = random_rows(20000, 64, 2);
+  struct Stop {};
+  const auto start = std::chrono::steady_clock::now();
+  EXPECT_THROW(index->search(queries, 10, {}, [](int64_t, int64_t) { throw Stop{}; }), Stop);
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::milliseconds(500));
+}
+
+TEST(Index, ABatchThroughBlasEqualsSingleQueries) {
+  for (const char* metric : {"cosine", "ip", "l2"}) {
+    const auto index = Index::create({.dim = 20, .metric = metric});
+    Matrix<float> rows = random_rows(5000, 20, 1);
+    for (int64_t i = 0; i < 20; ++i) rows.row(7)[i] = 300;  // one long row must not spoil the others
+    index->add(rows, {}, false);
+    const Matrix<float> queries = random_rows(300, 20, 2);
+    const auto batch = ids_of(index->search(queries, 7));
+    for (int64_t q = 0; q < 300; ++q) {
+      const auto one = ids_of(index->search(queries.view().slice(q, q + 1), 7));
+      EXPECT_TRUE(std::equal(one.begin(), one.end(), batch.begin() + q * 7)) << metric << " query " << q;
+    }
+  }
+}
+
+TEST(Index, RefusesWhatItCannotDo) {
+  EXPECT_THROW(Index::create({.dim = 0}), std::invalid_argument);
+  EXPECT_THROW(Index::create({.dim = 4, .metric = "l3"}), std::invalid_argument);
+  EXPECT_THROW(Index::create({.dim = 4, .factory = "HNSW4x"}), std::invalid_argument);
+  const auto index = Index::create({.dim = 4});
+  Matrix<float> rows = random_rows(3, 4, 1);
+  rows.row(2)[1] = 1e30F;
+  EXPECT_THROW(index->add(rows, {}, false), std::invalid_argument);
+  EXPECT_EQ(index->size(), 0);
+}
+
+}  // namespace
+}  // namespace pictrieve
