@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pictrieve as pt
 from pairing import medians, say_machine
 from sentence_transformers import SentenceTransformer
+
+import pictrieve as pt
 
 FOLDER = pt.models.resolve("minilm").weights.parent
 

@@ -31,9 +31,7 @@ def recall(found: NDArray[np.int64], true_ids: NDArray[np.int64]) -> float:
 
 def build_ours(base: NDArray[np.float32]) -> Search:
     """Build our graph."""
-    index = pt.Index(
-        base.shape[1], metric="ip", factory=f"HNSW{LINKS}", params={"efConstruction": EF_CONSTRUCTION}
-    )
+    index = pt.Index(base.shape[1], metric="ip", factory=f"HNSW{LINKS}", params={"efConstruction": EF_CONSTRUCTION})
     index.add(base, show_progress_bar=False)
     return lambda queries, ef: index.search(queries, K, params={"efSearch": ef}).ids
 
@@ -85,9 +83,7 @@ def main() -> None:
         start = time.perf_counter()
         sides[name] = build(base)
         print(f"build {name}: {time.perf_counter() - start:.1f} s", flush=True)
-    recalls = {
-        name: [recall(search(queries, ef), true_ids) for ef in SWEEP] for name, search in sides.items()
-    }
+    recalls = {name: [recall(search(queries, ef), true_ids) for ef in SWEEP] for name, search in sides.items()}
     if min(max(values) for values in recalls.values()) < 0.99:
         raise SystemExit(f"a side does not reach a recall of 0.99: {recalls}")
     seconds: dict[str, list[float]] = {name: [] for name in sides}

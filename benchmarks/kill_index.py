@@ -77,9 +77,7 @@ def run(photos: Path, kills: int, seed: int = 0) -> int:
             lines, ended = index_and_kill(folder, gallery, random_moment.uniform(0.2, 3.5))
             acknowledged = max(acknowledged, lines)
             count = check(gallery, acknowledged)
-            print(
-                f"kill {i + 1}: {acknowledged} acknowledged, {count} there{', ended before' if ended else ''}"
-            )
+            print(f"kill {i + 1}: {acknowledged} acknowledged, {count} there{', ended before' if ended else ''}")
             acknowledged = count
         subprocess.run(index_command(folder, gallery), stdout=subprocess.DEVNULL, check=True)
         assert check(gallery, total) == total

@@ -28,9 +28,7 @@ class SameConv(nn.Module):
         for size, kernel in zip(x.shape[:1:-1], self.weight.shape[:1:-1], strict=True):
             total = max((-(-size // self.stride) - 1) * self.stride + kernel - size, 0)
             padding += [total // 2, total - total // 2]
-        return nn.functional.conv2d(
-            nn.functional.pad(x, padding), self.weight, None, self.stride, 0, 1, self.groups
-        )
+        return nn.functional.conv2d(nn.functional.pad(x, padding), self.weight, None, self.stride, 0, 1, self.groups)
 
 
 class Lite0(nn.Module):

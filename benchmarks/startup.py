@@ -8,8 +8,9 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-import pictrieve as pt
 from pairing import medians, say_machine
+
+import pictrieve as pt
 
 ITEMS = 100_000
 
@@ -20,7 +21,8 @@ def fill(folder: Path) -> Path:
     rng = np.random.default_rng(0)
     for start in range(0, ITEMS, 10_000):
         vectors = {
-            name: rng.standard_normal((10_000, dim), dtype=np.float32) for name, dim in (("image", 1280), ("dual", 1000))
+            name: rng.standard_normal((10_000, dim), dtype=np.float32)
+            for name, dim in (("image", 1280), ("dual", 1000))
         }
         gallery.add_vectors(vectors, metadata=[{"n": start + i} for i in range(10_000)])
     gallery.close()
@@ -32,7 +34,18 @@ def main() -> None:
     say_machine()
     with tempfile.TemporaryDirectory() as folder:
         path = fill(Path(folder))
-        search = [sys.executable, "-m", "pictrieve", "search", str(path), "--text", "a red apple", "-k", "10", "--json"]
+        search = [
+            sys.executable,
+            "-m",
+            "pictrieve",
+            "search",
+            str(path),
+            "--text",
+            "a red apple",
+            "-k",
+            "10",
+            "--json",
+        ]
         found = subprocess.run(search, capture_output=True, text=True, check=True)
         if found.stdout.count('"rank"') != 10:
             raise SystemExit(f"P10 startup: expected 10 hits, got {found.stdout}")

@@ -16,9 +16,7 @@ def main() -> None:
     """Compare, then time."""
     say_machine()
     ours = pt.nn.load("minilm")
-    theirs = BertModel.from_pretrained(
-        pt.models.resolve("minilm").weights.parent, add_pooling_layer=False
-    ).eval()
+    theirs = BertModel.from_pretrained(pt.models.resolve("minilm").weights.parent, add_pooling_layer=False).eval()
     generator = np.random.default_rng(0)
     lengths = np.sort(generator.integers(*LENGTHS, 512))
     mask = (np.arange(LENGTHS[1]) < lengths[:, None]).astype(np.int64)

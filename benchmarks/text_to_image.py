@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+
 import pictrieve as pt
 
 STAMPS = Path("/usr/share/tuxpaint/stamps")
@@ -26,7 +27,11 @@ def captioned(folder: Path, wanted: set[str] | None) -> tuple[list[Path], list[s
     place = {row["image"]: i for i, row in enumerate(rows)}
     with (folder / "captions.csv").open(encoding="utf-8", newline="") as file:
         found = [(row["caption"], place[row["image"]]) for row in csv.DictReader(file) if row["image"] in place]
-    return [folder / row["image"] for row in rows], [text for text, _ in found], np.array([i for _, i in found])
+    return (
+        [folder / row["image"] for row in rows],
+        [text for text, _ in found],
+        np.array([i for _, i in found]),
+    )
 
 
 def conse(pictures: list[Path], texts: list[str], dual: pt.DualEncoder) -> tuple[np.ndarray, np.ndarray]:
@@ -58,7 +63,10 @@ def main() -> None:
     for name, (pictures, texts, truth) in sets.items():
         picture_names = [texts[i] for i in truth] if name == "stamps" else [str(i) for i in range(len(pictures))]
         ours = dual.encode_images(pictures), dual.encode_texts(texts)
-        for method, (image_rows, text_rows) in {"pictrieve": ours, "plain ConSE": conse(pictures, texts, dual)}.items():
+        for method, (image_rows, text_rows) in {
+            "pictrieve": ours,
+            "plain ConSE": conse(pictures, texts, dual),
+        }.items():
             at1, at10, strict = recalls(image_rows, text_rows, truth, picture_names)
             print(f"{name:20s} {len(pictures):8d} {len(texts):6d}  {method:12s} {at1:8.3f} {at10:9.3f} {strict:8.3f}")
 

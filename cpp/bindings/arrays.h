@@ -1,4 +1,5 @@
-// NumPy <-> views: the only place where arrays cross. Inputs are borrowed and never converted; outputs own their memory.
+// NumPy <-> views: the only place where arrays cross. Inputs are borrowed and never converted; outputs own their
+// memory.
 #pragma once
 
 #include <pybind11/numpy.h>
@@ -17,14 +18,16 @@ namespace py = pybind11;
 
 /// "float64 (3, 224) non-contiguous": what the user gave, for messages.
 inline std::string describe(const py::array& array) {
-  std::string text = py::str(array.dtype()).cast<std::string>() + " " + py::repr(array.attr("shape")).cast<std::string>();
+  std::string text =
+      py::str(array.dtype()).cast<std::string>() + " " + py::repr(array.attr("shape")).cast<std::string>();
   if (!(array.flags() & py::array::c_style)) text += " not C-contiguous";
   return text;
 }
 
 template <typename T>
 void require_exact(const py::array& array, int ndim, const char* name, const char* shape) {
-  const bool exact = py::isinstance<py::array_t<T>>(array) && array.ndim() == ndim && (array.flags() & py::array::c_style);
+  const bool exact =
+      py::isinstance<py::array_t<T>>(array) && array.ndim() == ndim && (array.flags() & py::array::c_style);
   require(exact, name, ": expected C-contiguous ", py::str(py::dtype::of<T>()).template cast<std::string>(), " ", shape,
           ", got ", describe(array), "; convert with np.ascontiguousarray(x, dtype=...)");
 }

@@ -7,9 +7,9 @@
 
 namespace pictrieve::bindings {
 
-/// A monitor that answers Ctrl-C and, where `progress` is not None, calls progress(done, total). It is called without the
-/// GIL on the thread that entered the binding, and takes it for the moment of the call. An exception raised in Python
-/// (KeyboardInterrupt among them) travels through the core as it is. `progress` must outlive the monitor.
+/// A monitor that answers Ctrl-C and, where `progress` is not None, calls progress(done, total). It is called without
+/// the GIL on the thread that entered the binding, and takes it for the moment of the call. An exception raised in
+/// Python (KeyboardInterrupt among them) travels through the core as it is. `progress` must outlive the monitor.
 inline Monitor python_monitor(const pybind11::object& progress) {
   return [&progress](int64_t done, int64_t total) {
     const pybind11::gil_scoped_acquire held;

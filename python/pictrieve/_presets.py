@@ -26,9 +26,7 @@ class Settings:
 
     def replaced(self, **given: Any) -> Settings:
         """Return a copy with the settings that are not None."""
-        return dataclasses.replace(
-            self, **{name: value for name, value in given.items() if value is not None}
-        )
+        return dataclasses.replace(self, **{name: value for name, value in given.items() if value is not None})
 
     def core_steps(self, pad_value: int) -> list[tuple[Any, ...]]:
         """Return the steps as the core takes them."""
@@ -43,9 +41,7 @@ class Settings:
                 )
             return ("resize", self.resize_mode, *_pair(self.resize, "resize"), pad_value)
         if step == "crop":
-            return (
-                ("crop", self.crop) if isinstance(self.crop, float) else ("crop", *_pair(self.crop, "crop"))
-            )
+            return ("crop", self.crop) if isinstance(self.crop, float) else ("crop", *_pair(self.crop, "crop"))
         raise ValueError(f'steps: expected "resize" and "crop", got {step!r}')
 
     def numbers(self) -> dict[str, Any]:

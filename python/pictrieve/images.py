@@ -59,9 +59,7 @@ def decode(
     return _core.decode(sources, exif, alpha, MAX_PIXELS if max_pixels is None else max_pixels, 0)
 
 
-def resize(
-    image: NDArray[np.uint8], size: tuple[int, int], interpolation: str = "bilinear"
-) -> NDArray[np.uint8]:
+def resize(image: NDArray[np.uint8], size: tuple[int, int], interpolation: str = "bilinear") -> NDArray[np.uint8]:
     """Resample pixels with antialias, byte for byte as Pillow's ``Image.resize``.
 
     Args:
@@ -180,9 +178,7 @@ class Preprocess:
         try:
             return cls(**pairs)
         except TypeError as error:
-            raise ValueError(
-                f"preprocessor settings: expected those of Preprocess, got {sorted(settings)}"
-            ) from error
+            raise ValueError(f"preprocessor settings: expected those of Preprocess, got {sorted(settings)}") from error
 
     def to_dict(self) -> dict[str, Any]:
         """Give every setting, as JSON can store it."""

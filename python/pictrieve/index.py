@@ -156,9 +156,7 @@ class Index:
         if "efSearch" in chosen and chosen["efSearch"] < 1:
             raise ValueError(f"efSearch: expected at least 1, got {chosen['efSearch']}")
         if out is not None and min_score is not None:
-            raise ValueError(
-                "out: the length of a result with min_score is not known beforehand; pass one of them"
-            )
+            raise ValueError("out: the length of a result with min_score is not known beforehand; pass one of them")
         out_ids, out_scores = (None, None) if out is None else as_out(out, single)
         ids, scores, offsets = self._core.search(
             queries,
@@ -172,9 +170,7 @@ class Index:
         )
         return self._result(ids, scores, offsets, single)
 
-    def range_search(
-        self, x: NDArray[np.float32], threshold: float, where: ArrayLike | None = None
-    ) -> SearchResult:
+    def range_search(self, x: NDArray[np.float32], threshold: float, where: ArrayLike | None = None) -> SearchResult:
         """Find all items that score at least ``threshold``, by comparing with every vector.
 
         Args:
@@ -195,9 +191,7 @@ class Index:
         rows = self._core.reconstruct(as_ids(wanted.reshape(1) if wanted.ndim == 0 else wanted, "ids"))
         return rows[0] if wanted.ndim == 0 else rows
 
-    def tune(
-        self, queries: NDArray[np.float32], target_recall: float = 0.95, k: int = 10
-    ) -> dict[str, float]:
+    def tune(self, queries: NDArray[np.float32], target_recall: float = 0.95, k: int = 10) -> dict[str, float]:
         """Set the default efSearch to the smallest that finds enough of the true k nearest of these queries.
 
         Args:

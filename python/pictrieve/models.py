@@ -100,7 +100,14 @@ def list_models() -> ModelTable:
     return ModelTable(
         [
             ModelInfo(
-                *("efficientnet_lite0", "image", 1280, image, "Apache-2.0", _PACKAGES["efficientnet_lite0"][1]),
+                *(
+                    "efficientnet_lite0",
+                    "image",
+                    1280,
+                    image,
+                    "Apache-2.0",
+                    _PACKAGES["efficientnet_lite0"][1],
+                ),
                 about="EfficientNet-Lite0 trained on ImageNet-1k, with its classifier",
             ),
             ModelInfo(
@@ -212,7 +219,9 @@ def _resolve_directory(directory: Path) -> ResolvedModel:
     if not config_path.is_file():
         raise FileNotFoundError(f"{directory}: expected a model directory with config.json and model.safetensors")
     config = read_json(config_path)
-    weights = next((directory / n for n in ("model.safetensors", "pytorch_model.bin") if (directory / n).is_file()), None)
+    weights = next(
+        (directory / n for n in ("model.safetensors", "pytorch_model.bin") if (directory / n).is_file()), None
+    )
     if weights is None:
         raise FileNotFoundError(f"{directory}: expected model.safetensors (or pytorch_model.bin) beside config.json")
     if config.get("model_type") == "bert":

@@ -27,9 +27,7 @@ class ImageNetwork:
         (1, 1280, 2, 2)
     """
 
-    def __init__(
-        self, architecture: str, weights: Path | None, config: dict[str, Any], seed: int = 0
-    ) -> None:
+    def __init__(self, architecture: str, weights: Path | None, config: dict[str, Any], seed: int = 0) -> None:
         """Read the weights, or draw random ones where `weights` is None."""
         self.architecture = architecture
         self.config = config
@@ -151,7 +149,5 @@ def _checked_mask(mask: NDArray[Any], shape: tuple[int, ...]) -> NDArray[np.bool
         raise ValueError(f"mask: expected bool or integer {shape}, got {_describe(mask)}")
     counted = mask.astype(bool)
     if counted.shape[1] > 1 and bool((counted[:, 1:] & ~counted[:, :-1]).any()):
-        raise ValueError(
-            "mask: expected the tokens that count to come first in each row; move padding to the end"
-        )
+        raise ValueError("mask: expected the tokens that count to come first in each row; move padding to the end")
     return counted

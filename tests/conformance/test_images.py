@@ -106,9 +106,7 @@ def test_imagenet_photos_decode_to_pillows_pixels(data: Path) -> None:
 @pytest.mark.parametrize("progressive", [False, True])
 def test_jpeg_kinds_decode_to_pillows_pixels(data: Path, subsampling: int, progressive: bool) -> None:
     for size in [(640, 480), (37, 51), (8, 8), (1, 1), (17, 16)]:
-        file = encoded(
-            photo(data).resize(size), "JPEG", subsampling=subsampling, progressive=progressive, quality=80
-        )
+        file = encoded(photo(data).resize(size), "JPEG", subsampling=subsampling, progressive=progressive, quality=80)
         assert np.array_equal(images.decode(file), pillow_rgb(file)), size
 
 
@@ -126,9 +124,7 @@ def test_orientation_is_applied(data: Path, kind: str, orientation: int) -> None
     file = encoded(photo(data).resize((45, 31)), kind, exif=exif, **lossless)
     raw = np.asarray(Image.open(io.BytesIO(file)).convert("RGB"))
     assert np.array_equal(images.decode(file), pillow_rgb(file))
-    assert (
-        np.array_equal(images.decode(file, exif=False), raw) or kind == "TIFF"
-    )  # Pillow turns TIFF in place
+    assert np.array_equal(images.decode(file, exif=False), raw) or kind == "TIFF"  # Pillow turns TIFF in place
     assert images.decode(file).shape == ((45, 31, 3) if orientation >= 5 else (31, 45, 3))
     assert images.decode(file, exif=False).shape == (31, 45, 3)
 
@@ -140,9 +136,7 @@ def transparent(data: Path, mode: str) -> Image.Image:
     return image.convert(mode)
 
 
-@pytest.mark.parametrize(
-    ("mode", "kind"), [("RGBA", "PNG"), ("LA", "PNG"), ("RGBA", "WEBP"), ("RGBA", "TIFF")]
-)
+@pytest.mark.parametrize(("mode", "kind"), [("RGBA", "PNG"), ("LA", "PNG"), ("RGBA", "WEBP"), ("RGBA", "TIFF")])
 def test_alpha_is_composed_on_white(data: Path, mode: str, kind: str) -> None:
     file = encoded(transparent(data, mode), kind, **({"lossless": True} if kind == "WEBP" else {}))
     assert np.array_equal(images.decode(file), pillow_rgb(file))

@@ -90,9 +90,7 @@ def test_lite0_of_any_size_equals_eager_torch(lite0: pt.nn.ImageNetwork, size: t
         (lite0(pixels), lite0.features(pixels), lite0.logits(pixels)), eager_lite0(pixels), strict=True
     ):
         assert ours.shape == theirs.shape
-        np.testing.assert_allclose(
-            ours, theirs, rtol=0, atol=1e-4
-        )  # sums in another order, batch norm folded
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-4)  # sums in another order, batch norm folded
 
 
 def random_tokens(lengths: list[int], seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -101,23 +99,17 @@ def random_tokens(lengths: list[int], seed: int) -> tuple[np.ndarray, np.ndarray
     return ids * mask, mask
 
 
-@pytest.mark.parametrize(
-    "lengths", [[1], [2], [3, 1, 7], [16], [17, 31, 2], [64, 5], [255], [256, 33], [512]]
-)
+@pytest.mark.parametrize("lengths", [[1], [2], [3, 1, 7], [16], [17, 31, 2], [64, 5], [255], [256, 33], [512]])
 def test_minilm_equals_transformers(minilm: pt.nn.TextNetwork, bert, lengths: list[int]) -> None:
     ids, mask = random_tokens(lengths, len(lengths))
     with torch.no_grad():
-        theirs = bert(
-            input_ids=torch.from_numpy(ids), attention_mask=torch.from_numpy(mask)
-        ).last_hidden_state.numpy()
+        theirs = bert(input_ids=torch.from_numpy(ids), attention_mask=torch.from_numpy(mask)).last_hidden_state.numpy()
     ours = minilm(ids, mask=mask)
     np.testing.assert_allclose(ours, theirs * mask[..., None], rtol=0, atol=1e-4)
     assert not ours[mask == 0].any()
 
 
-def test_a_row_does_not_depend_on_its_neighbours(
-    lite0: pt.nn.ImageNetwork, minilm: pt.nn.TextNetwork
-) -> None:
+def test_a_row_does_not_depend_on_its_neighbours(lite0: pt.nn.ImageNetwork, minilm: pt.nn.TextNetwork) -> None:
     ids, mask = random_tokens([5, 30, 1, 101, 12, 12, 77], 3)
     together = minilm(ids, mask=mask)
     for i, length in enumerate(mask.sum(axis=1)):

@@ -89,9 +89,7 @@ def test_glosses(data: Path, glosses: list[str], cased: bool) -> None:
 def test_random_texts(options: dict[str, Any]) -> None:
     # With a vocabulary of all characters that occur, each normalised character shows in the ids.
     texts = random_texts(5_000)
-    reached = sorted(
-        {c for text in texts for form in (text, text.lower()) for c in form} | set(CODE_POINTS[:0x3100])
-    )
+    reached = sorted({c for text in texts for form in (text, text.lower()) for c in form} | set(CODE_POINTS[:0x3100]))
     vocab = SPECIAL + [prefix + c for c in reached for prefix in ("", "##")]
     reference = BertWordPieceTokenizer({token: i for i, token in enumerate(vocab)}, **options)
     assert count_differences(WordPieceTokenizer(vocab, **options), reference, texts) == 0
@@ -99,9 +97,7 @@ def test_random_texts(options: dict[str, Any]) -> None:
 
 def test_every_code_point_in_context() -> None:
     # Planes 3 to 13 are unassigned: their characters stand inside words only.
-    vocab = SPECIAL + [
-        prefix + c for c in CODE_POINTS for prefix in (("", "##") if c < "\U00030000" else ("##",))
-    ]
+    vocab = SPECIAL + [prefix + c for c in CODE_POINTS for prefix in (("", "##") if c < "\U00030000" else ("##",))]
     reference = BertWordPieceTokenizer({token: i for i, token in enumerate(vocab)})
     texts = [" ".join(f"a{c}b" for c in CODE_POINTS[i : i + 64]) for i in range(0, len(CODE_POINTS), 64)]
     assert count_differences(WordPieceTokenizer(vocab), reference, texts) == 0

@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import pictrieve as pt
 import pytest
+
+import pictrieve as pt
 from pictrieve import _core
 
 
@@ -129,7 +130,7 @@ def test_other_types_and_layouts_are_refused_with_the_remedy(wrong: np.ndarray, 
 def test_out_of_the_wrong_shape_is_refused(encoder: pt.ImageEncoder, picture: np.ndarray) -> None:
     with pytest.raises(ValueError, match=r"out: expected float32 \(2, 1280\)"):
         encoder.encode([picture] * 2, out=np.empty((1, encoder.dim), np.float32))
+    frozen = np.empty((1, encoder.dim), np.float32)
+    frozen.flags.writeable = False
     with pytest.raises(ValueError, match="writable"):
-        frozen = np.empty((1, encoder.dim), np.float32)
-        frozen.flags.writeable = False
         encoder.encode([picture], out=frozen)

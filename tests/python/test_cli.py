@@ -23,9 +23,7 @@ COMMAND = [sys.executable, "-m", "pictrieve.cli"]
 
 def pictrieve(*arguments: object, **more: object) -> subprocess.CompletedProcess[str]:
     """Run the command to its end."""
-    return subprocess.run(
-        [*COMMAND, *map(str, arguments)], capture_output=True, text=True, timeout=120, **more
-    )
+    return subprocess.run([*COMMAND, *map(str, arguments)], capture_output=True, text=True, timeout=120, **more)
 
 
 @pytest.fixture(scope="module")
@@ -71,9 +69,7 @@ def test_search_by_words_and_by_picture(gallery: Path, photos: Path, tmp_path: P
 def test_searching_words_leaves_the_picture_network_alone(gallery: Path) -> None:
     code = "from pictrieve.cli import main; import sys; status = main(sys.argv[1:]);"
     code += "print(any('efficientnet' in line for line in open('/proc/self/maps')), 'torch' in sys.modules)"
-    done = subprocess.run(
-        [sys.executable, "-c", code, "search", str(gallery), "a dog"], capture_output=True, text=True
-    )
+    done = subprocess.run([sys.executable, "-c", code, "search", str(gallery), "a dog"], capture_output=True, text=True)
     assert done.returncode == 0
     assert done.stdout.splitlines()[-1] == "False False"
 
@@ -196,9 +192,7 @@ def test_demo_writes_a_page_of_any_folder(photos: Path, tmp_path: Path) -> None:
 
 def test_captions_come_from_any_usual_table(tmp_path: Path) -> None:
     table = tmp_path / "captions.csv"
-    table.write_bytes(
-        '﻿image,caption_id,caption\na.jpg,1,"A dog, brown."\na.jpg,2,Ein Hund\nb.jpg,3,\n'.encode()
-    )
+    table.write_bytes('﻿image,caption_id,caption\na.jpg,1,"A dog, brown."\na.jpg,2,Ein Hund\nb.jpg,3,\n'.encode())
     assert read_texts(table) == {"a.jpg": "A dog, brown. / Ein Hund"}
     table.write_text("x,y\n1,2\n")
     with pytest.raises(ValueError, match="expected a header"):
@@ -207,13 +201,9 @@ def test_captions_come_from_any_usual_table(tmp_path: Path) -> None:
 
 def test_odd_file_names_reach_the_terminal(tmp_path: Path) -> None:
     name = os.fsdecode(b"odd\xff\n.png")
-    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(
-        os.path.join(os.fsencode(tmp_path), os.fsencode(name))
-    )
+    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(os.path.join(os.fsencode(tmp_path), os.fsencode(name)))
     done = pictrieve("index", tmp_path, "-o", tmp_path / "g", env={**os.environ, "PYTHONIOENCODING": "ascii"})
     assert done.returncode == 0, done.stderr
     done = pictrieve("search", tmp_path / "g", "black", env={**os.environ, "PYTHONIOENCODING": "ascii"})
     assert done.returncode == 0, done.stderr
-    assert json.loads(pictrieve("search", tmp_path / "g", "black", "--json").stdout)[0]["path"].endswith(
-        ".png"
-    )
+    assert json.loads(pictrieve("search", tmp_path / "g", "black", "--json").stdout)[0]["path"].endswith(".png")

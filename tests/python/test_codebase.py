@@ -7,8 +7,9 @@ import re
 import subprocess
 from pathlib import Path
 
-import pictrieve
 import pytest
+
+import pictrieve
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 CORE = ROOT / "cpp" / "pictrieve"
@@ -115,7 +116,9 @@ def cpp_function_lengths(path: Path) -> list[tuple[str, int]]:
     depth = 0
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         code = re.sub(r'"(\\.|[^"\\])*"|\'(\\.|[^\'\\])\'|//.*', "", line)
-        opens_block = code.rstrip().endswith("{") and not re.search(r"\b(namespace|class|struct|enum|union|extern)\b", code)
+        opens_block = code.rstrip().endswith("{") and not re.search(
+            r"\b(namespace|class|struct|enum|union|extern)\b", code
+        )
         if depth_at < 0 and opens_block and not re.search(r"=\s*\{$", code.rstrip()):
             depth_at, start, name = depth, number, code.strip()
         depth += code.count("{") - code.count("}")

@@ -12,8 +12,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pictrieve
 import pytest
+
+import pictrieve
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import pictrieve as pt
 import pytest
 from PIL import Image
+
+import pictrieve as pt
 
 
 @pytest.fixture(scope="module")

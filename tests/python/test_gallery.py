@@ -149,6 +149,11 @@ def test_vectors_of_your_own(tmp_path: Path) -> None:
         unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
         expected = np.argsort(-(unit @ unit[7]), kind="stable")[:5]
         assert [hit.metadata["n"] for hit in g.search(vector=rows[7], k=5)] == expected.tolist()
+        before = g.info()["bytes"]
+        assert g.delete(range(1, 2401)) == 2400
+        g.purge()
+        assert g.info()["bytes"] < before / 4
+        assert g.search(vector=rows[7], k=1)[0].id > 2400
         with pytest.raises(ValueError, match="as many numbers"):
             g.search(vector=rows[0, :5])
         with pytest.raises(ValueError, match=r"shape \(2500, 11\)"):
@@ -189,9 +194,11 @@ def test_deleted_items_never_come_back(gallery: Gallery, folder: Path, tmp_path:
     assert gallery.delete(first.ids[:2]) == 0
     assert len(gallery) == 22
     assert not set(gallery.search("red", k=24).ids) & set(first.ids[:2])
+    assert len(gallery.search("red", k=22)) == 22
     gallery.close()
     with Gallery.open(tmp_path / "g", ColourWords()) as g:
         assert not set(g.search("red", k=24).ids) & set(first.ids[:2])
+        assert len(g.search("red", k=22)) == 22
         assert g.add(folder).added == 2
         assert not set(g.search("red", k=24).ids) & set(first.ids[:2])  # new ids
         g.delete(g.search("blue", k=3).ids)

@@ -11,8 +11,9 @@ import time
 from collections.abc import Callable
 
 import numpy as np
-import pictrieve as pt
 import pytest
+
+import pictrieve as pt
 
 
 def progress_of_another_thread(work: Callable[[], object]) -> tuple[int, float]:

@@ -7,8 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pictrieve
 import pytest
+
+import pictrieve
 
 
 def run(script: str) -> str:
@@ -46,7 +47,9 @@ def test_blas_is_the_one_inside_torch() -> None:
     core = Path(pictrieve._core.__file__).parent / "libpictrieve.so"
     needed = [
         line.split("[")[1].rstrip("]")
-        for line in subprocess.run(["readelf", "-d", core], capture_output=True, text=True, check=True).stdout.splitlines()
+        for line in subprocess.run(
+            ["readelf", "-d", core], capture_output=True, text=True, check=True
+        ).stdout.splitlines()
         if "NEEDED" in line
     ]
     assert needed[0] == "libtorch_cpu.so"

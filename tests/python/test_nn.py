@@ -50,9 +50,7 @@ def test_load_says_which_key_does_not_fit(tmp_path: Path) -> None:
         pt.nn.load(tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("key", "value"), [("hidden_act", "relu"), ("position_embedding_type", "relative_key")]
-)
+@pytest.mark.parametrize(("key", "value"), [("hidden_act", "relu"), ("position_embedding_type", "relative_key")])
 def test_unsupported_configurations_are_refused(key: str, value: str) -> None:
     with pytest.raises(ValueError, match=f"expected {key}"):
         pt.nn.TextNetwork(None, {key: value})
@@ -76,9 +74,7 @@ def test_feature_map_pools_to_features(image_network: pt.nn.ImageNetwork) -> Non
     assert image_network.logits(pixels[:0]).shape == (0, 1000)
 
 
-def test_one_thread_and_two_give_the_same(
-    image_network: pt.nn.ImageNetwork, text_network: pt.nn.TextNetwork
-) -> None:
+def test_one_thread_and_two_give_the_same(image_network: pt.nn.ImageNetwork, text_network: pt.nn.TextNetwork) -> None:
     pixels = np.random.default_rng(0).uniform(-1, 1, (5, 3, 40, 40)).astype(np.float32)
     ids = np.random.default_rng(0).integers(0, 60, (300, 16))
     before, results = pt.num_threads(), []

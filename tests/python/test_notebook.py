@@ -88,10 +88,7 @@ def test_thumbnails_are_the_pictures(tmp_path: Path) -> None:
     image = Image.open(io.BytesIO(base64.b64decode(source.split(",")[1])))
     assert image.size == (160, 80)
     assert (
-        np.abs(
-            np.asarray(image).reshape(-1, 3).mean(axis=0) - picture("green").reshape(-1, 3).mean(axis=0)
-        ).max()
-        < 3
+        np.abs(np.asarray(image).reshape(-1, 3).mean(axis=0) - picture("green").reshape(-1, 3).mean(axis=0)).max() < 3
     )
     assert thumbnail(tmp_path / "gone.png") is None
     assert thumbnail(b"no picture") is None
@@ -122,10 +119,7 @@ def test_tables_align_also_with_chinese(hits: Hits) -> None:
     def width(text: str) -> int:
         return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
 
-    starts = {
-        width(line[: line.index(word)])
-        for line, word in zip(lines, ("text", "两", "two", "line"), strict=True)
-    }
+    starts = {width(line[: line.index(word)]) for line, word in zip(lines, ("text", "两", "two", "line"), strict=True)}
     assert len(starts) == 1
     assert len(lines) == 4
     assert "Hits(none" in repr(Hits([]))

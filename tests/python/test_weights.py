@@ -32,9 +32,7 @@ def minilm_path() -> Path:
 def assert_equal_to_torch(arrays: dict[str, np.ndarray], tensors: dict[str, torch.Tensor]) -> None:
     assert list(arrays) == sorted(tensors)
     for name, tensor in tensors.items():
-        expected = (
-            (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).detach().contiguous().numpy()
-        )
+        expected = (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).detach().contiguous().numpy()
         assert arrays[name].dtype == expected.dtype
         assert arrays[name].shape == expected.shape
         assert arrays[name].tobytes() == expected.tobytes(), name
@@ -117,9 +115,7 @@ def test_module_with_parameters_in_every_pickle_protocol(tmp_path: Path, new: bo
     path = tmp_path / "module.pth"
     torch.save(module.state_dict(), path, _use_new_zipfile_serialization=new, pickle_protocol=protocol)
     assert_equal_to_torch(_core.read_weights(tmp_path), module.state_dict())
-    torch.save(
-        dict(module.named_parameters()), path, _use_new_zipfile_serialization=new, pickle_protocol=protocol
-    )
+    torch.save(dict(module.named_parameters()), path, _use_new_zipfile_serialization=new, pickle_protocol=protocol)
     assert_equal_to_torch(_core.read_weights(path), dict(module.named_parameters()))
 
 
@@ -186,15 +182,11 @@ def test_mutations_are_refused_or_read(tmp_path: Path) -> None:
                 content[rng.randrange(len(content))] = rng.randrange(256)
             path.write_bytes(content)
             with contextlib.suppress(FormatError):
-                assert all(
-                    len(array.tobytes()) == array.nbytes for array in _core.read_weights(path).values()
-                )
+                assert all(len(array.tobytes()) == array.nbytes for array in _core.read_weights(path).values())
 
 
 def test_written_files_equal_the_reference_implementation(tmp_path: Path) -> None:
-    arrays = {
-        n: np.array(t.contiguous().numpy()) for n, t in sample_tensors().items() if t.dtype != torch.bfloat16
-    }
+    arrays = {n: np.array(t.contiguous().numpy()) for n, t in sample_tensors().items() if t.dtype != torch.bfloat16}
     path = tmp_path / "written.safetensors"
     _core.write_safetensors(path, arrays)
     assert path.read_bytes() == safetensors.numpy.save(arrays)

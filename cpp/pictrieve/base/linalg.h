@@ -10,8 +10,8 @@ namespace pictrieve {
 
 float dot(const float* a, const float* b, int64_t dim);
 
-/// Divides each row by its Euclidean length; a row of zeros stays as it is. Rows are summed in a fixed order, so a row's
-/// result does not depend on its neighbours.
+/// Divides each row by its Euclidean length; a row of zeros stays as it is. Rows are summed in a fixed order, so a
+/// row's result does not depend on its neighbours.
 void l2_normalize_rows(MatrixView<float> rows);
 
 /// True where every number is finite.

@@ -28,9 +28,9 @@ struct ImageInfo {
 
 /// Decodes to RGB uint8 (height, width, 3). The format is told by the bytes: JPEG, PNG, GIF, WebP, TIFF, BMP or PNM;
 /// of an animation the first frame. 16-bit samples keep their high byte, as in Pillow; CMYK is converted as in Pillow;
-/// colour profiles and the alpha of grey TIFFs are ignored. Throws DecodeError for other formats, for damaged and truncated data (never a partly
-/// grey picture) and for pictures of more than `max_pixels`, which are refused before anything is allocated.
-/// Thread-safe; runs on the calling thread only.
+/// colour profiles and the alpha of grey TIFFs are ignored. Throws DecodeError for other formats, for damaged and
+/// truncated data (never a partly grey picture) and for pictures of more than `max_pixels`, which are refused before
+/// anything is allocated. Thread-safe; runs on the calling thread only.
 Image decode(std::span<const uint8_t> bytes, const DecodeOptions& options = {});
 
 /// Format and upright size from the header. Throws DecodeError.

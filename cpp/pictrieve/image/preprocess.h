@@ -29,8 +29,8 @@ struct ResizeStep {
 };
 
 /// Centre crop: of `height` x `width` pixels (rounded as in torchvision, black where the picture is smaller), or, where
-/// `fraction` > 0, a square of int(fraction * short side) pixels that starts at (height - side + 1) / 2 rounded down, as
-/// EfficientNet's own preprocessing has it.
+/// `fraction` > 0, a square of int(fraction * short side) pixels that starts at (height - side + 1) / 2 rounded down,
+/// as EfficientNet's own preprocessing has it.
 struct CropStep {
   int height = 224;
   int width = 224;

@@ -73,7 +73,9 @@ class DualEncoder:
         """Name the two sides."""
         image, plus, text = model.partition("+")
         if not plus:
-            raise ValueError(f"model: expected '<image model>+<text model>' such as {models.DEFAULT_DUAL!r}, got {model!r}")
+            raise ValueError(
+                f"model: expected '<image model>+<text model>' such as {models.DEFAULT_DUAL!r}, got {model!r}"
+            )
         self.name = model
         self._image_name, self._text_name = image, text
         models.resolve(image, kind="image")
@@ -108,7 +110,7 @@ class DualEncoder:
         convert_to_tensor: bool = False,
         on_error: str = "raise",
     ) -> Any:
-        """Encode one picture to `(dim,)`, or many to `(n, dim)` float32 unit rows; arguments as in `ImageEncoder.encode`."""
+        """Encode one picture to `(dim,)`, many to `(n, dim)` float32 unit rows; arguments as in `ImageEncoder.encode`."""
         require_supported(on_error=(on_error, ("raise", "skip")))
         skip = on_error == "skip"
         look = self.image_encoder.look(images, batch_size, show_progress_bar, probabilities=True, skip=skip)
@@ -138,7 +140,7 @@ class DualEncoder:
         show_progress_bar: bool | None = None,
         convert_to_tensor: bool = False,
     ) -> Any:
-        """Encode one text to `(dim,)`, or many to `(n, dim)` float32 unit rows; arguments as in `TextEncoder.encode`."""
+        """Encode one text to `(dim,)`, many to `(n, dim)` float32 unit rows; arguments as in `TextEncoder.encode`."""
         single = isinstance(texts, str)
         sentences = self.text_encoder.encode(
             [texts] if isinstance(texts, str) else texts, batch_size, show_progress_bar
@@ -159,7 +161,11 @@ class DualEncoder:
     @staticmethod
     def _descriptions() -> list[str]:
         """Two texts per class, classes in order: what is in a photo of it, and what it is."""
-        return [text for row in models.imagenet_classes() for text in (_photo_of(row.name, row.kind), f"{row.name}: {row.gloss}")]
+        return [
+            text
+            for row in models.imagenet_classes()
+            for text in (_photo_of(row.name, row.kind), f"{row.name}: {row.gloss}")
+        ]
 
     @cached_property
     def _class_vectors(self) -> Floats:
@@ -170,7 +176,8 @@ class DualEncoder:
         cached = _read_matrix(path, shape)
         if cached is not None:
             return cached
-        vectors = self.text_encoder.encode(texts, show_progress_bar=False).reshape(*shape[:1], 2, shape[1]).sum(axis=1)
+        both: Floats = self.text_encoder.encode(texts, show_progress_bar=False).reshape(shape[0], 2, shape[1])
+        vectors: Floats = both.sum(axis=1)
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
         _keep_matrix(path, vectors)
         return vectors
@@ -192,14 +199,16 @@ def _photo_of(name: str, kind: str) -> str:
 
 
 def _softmax(rows: Floats) -> Floats:
-    powers = np.exp(rows - rows.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
+    powers: Floats = np.exp(rows - rows.max(axis=1, keepdims=True))
+    powers /= powers.sum(axis=1, keepdims=True)
+    return powers
 
 
 def _centred(rows: Floats) -> Floats:
     """Take off the mean of a distribution, and scale to unit length."""
-    centred = rows - np.float32(1 / rows.shape[1])
-    return centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), np.float32(1e-30))
+    centred: Floats = rows - np.float32(1 / rows.shape[1])
+    centred /= np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), np.float32(1e-30))
+    return centred
 
 
 def _read_matrix(path: Path, shape: tuple[int, int]) -> Floats | None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pictrieve import _core, models
 from pictrieve.encoders.rows import Floats, digest, finish, output_rows, require_supported, write_json
 from pictrieve.images import Preprocess, as_sources
-from pictrieve.progress import progress_bar
+from pictrieve.progress import Progress, progress_bar
 
 if TYPE_CHECKING:
     from pictrieve.images import ImageInput
@@ -25,7 +25,7 @@ _CHUNK = 512  # pictures of a generator that are held at once
 class EncodeError(NamedTuple):
     """One picture that could not be encoded: its place in the input, and why."""
 
-    index: int
+    index: int  # type: ignore[assignment]  # hides tuple.index, which nobody needs here
     reason: str
 
 
@@ -200,7 +200,6 @@ class ImageEncoder:
             for chunk in chunks:
                 features = output_rows(out, begin, len(chunk), self.dim)
                 shares = np.empty((len(chunk) if classes else 0, classes), np.float32)
-                before = begin
                 failed = self._core.encode(
                     chunk,
                     features,
@@ -208,7 +207,7 @@ class ImageEncoder:
                     normalize=normalize_embeddings,
                     stop_at_failure=not skip,
                     batch=batch_size,
-                    progress=(lambda done, _, n=before: report(n + done, 0)) if report else None,
+                    progress=_from(begin, report) if report else None,
                 )
                 parts.append((begin, features, shares, failed))
                 begin += len(chunk)
@@ -230,15 +229,18 @@ class ImageEncoder:
         return f"ImageEncoder({self.name!r}, {weights}dim={self.dim}, fingerprint={self.fingerprint[:12]})"
 
 
+def _from(begin: int, report: Progress) -> Progress:
+    """Report progress of a later chunk as that of the whole."""
+    return lambda done, total: report(begin + done, total)
+
+
 def _own_preprocess(model: models.ResolvedModel) -> Preprocess:
     if model.directory is None:
         return Preprocess(model.architecture)
     return Preprocess.from_dict(models.read_json(model.directory / "preprocessor_config.json"))
 
 
-def _in_chunks(
-    inputs: ImageInput | Iterable[ImageInput], exif: bool
-) -> tuple[Iterable[list[Any]], int | None, bool]:
+def _in_chunks(inputs: ImageInput | Iterable[ImageInput], exif: bool) -> tuple[Iterable[list[Any]], int | None, bool]:
     """Split inputs into lists for the core: all at once where they are a collection, piecewise where a generator."""
     if isinstance(inputs, Iterator):
         return iter(lambda: as_sources(list(islice(inputs, _CHUNK)), exif=exif)[0], []), None, False

@@ -8,8 +8,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from pictrieve import _core, models
 from pictrieve.encoders.rows import Floats, digest, finish, output_rows, require_supported, write_json
 from pictrieve.progress import progress_bar
@@ -83,7 +81,7 @@ class TextEncoder:
 
     @cached_property
     def fingerprint(self) -> str:
-        """64 hexadecimal digits that change with all that changes vectors: network, weights, tokenizer, pooling, limit."""
+        """64 hexadecimal digits that change with all that changes vectors: weights, tokenizer, pooling, limit."""
         weights = "random" if self._random else _core.weights_fingerprint(str(self._model.weights))
         vocabulary = digest((self._folder / "vocab.txt").read_text(encoding="utf-8"))
         return digest(self._model.architecture, weights, vocabulary, self.pooling, str(self.max_length))
@@ -144,7 +142,13 @@ class TextEncoder:
         _core.write_safetensors(
             str(folder / "model.safetensors"), _core.read_weights(str(self._model.weights)), {"format": "pt"}
         )
-        for name in ("vocab.txt", "tokenizer_config.json", "tokenizer.json", "special_tokens_map.json", "modules.json"):
+        for name in (
+            "vocab.txt",
+            "tokenizer_config.json",
+            "tokenizer.json",
+            "special_tokens_map.json",
+            "modules.json",
+        ):
             if (self._folder / name).is_file():
                 (folder / name).write_bytes((self._folder / name).read_bytes())
         write_json(folder / "sentence_bert_config.json", {"max_seq_length": self.max_length, "do_lower_case": False})
