@@ -22,9 +22,9 @@ def fill(folder: Path) -> Path:
     for start in range(0, ITEMS, 10_000):
         vectors = {
             name: rng.standard_normal((10_000, dim), dtype=np.float32)
-            for name, dim in (("image", 1280), ("dual", 1000))
+            for name, dim in (("features", 1280), ("dual", 1000))
         }
-        gallery.add_vectors(vectors, metadata=[{"n": start + i} for i in range(10_000)])
+        gallery.add(vectors=vectors, metadata=[{"n": start + i} for i in range(10_000)])
     gallery.close()
     return folder / "big.gallery"
 

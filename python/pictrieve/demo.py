@@ -82,9 +82,7 @@ def _write(path: Path, gallery: Gallery, report: Report, sections: list[Section]
     )
     encoder = gallery.info()["encoder"]
     footer = f"Made by pictrieve with {encoder}. Go on with: pictrieve search {gallery.path} 'a red car'"
-    return write_page(
-        path, sections, title="Pictures found by pictures and by words", intro=intro, footer=footer
-    )
+    return write_page(path, sections, title="Pictures found by pictures and by words", intro=intro, footer=footer)
 
 
 def _search(gallery: Gallery, sources: list[Source], say: Callable[[str], None]) -> Iterator[Section]:
@@ -129,9 +127,7 @@ def _skimage(say: Callable[[str], None]) -> list[Source]:
         say("Without scikit-image's photos; to have them run: pip install scikit-image")
         return []
     folder = Path(spec.submodule_search_locations[0]) / "data"
-    return [
-        Source(str(folder / name), text=text) for name, text in _SKIMAGE.items() if (folder / name).is_file()
-    ]
+    return [Source(str(folder / name), text=text) for name, text in _SKIMAGE.items() if (folder / name).is_file()]
 
 
 def _caption_beside(path: str) -> str | None:

@@ -85,9 +85,7 @@ class EvalReport(Mapping[str, float]):
     def __repr__(self) -> str:
         """Show one metric to the line."""
         width = max(map(len, self))
-        return "\n".join(
-            [self._summary(), *(f"  {name:<{width}}  {value:.4f}" for name, value in self.items())]
-        )
+        return "\n".join([self._summary(), *(f"  {name:<{width}}  {value:.4f}" for name, value in self.items())])
 
     def _repr_html_(self) -> str:
         rows = "".join(
@@ -142,9 +140,7 @@ def retrieval(
     values = _core.evaluate_rankings(ranked, relevant_ids, gains, junk_ids, cuts, _DIVISORS[protocol])
     is_empty = np.diff(relevant_ids[1]) == 0
     if empty == "drop" and is_empty.all():
-        raise ValueError(
-            f"relevant: none of {len(is_empty)} queries has a relevant item, so there is no mean"
-        )
+        raise ValueError(f"relevant: none of {len(is_empty)} queries has a relevant item, so there is no mean")
     if empty != "drop":
         values[is_empty] = 0.0 if empty == "zero" else 1.0
     names = [f"{name}@{k}" for k in ks for name in _CUT_METRICS] + list(_WHOLE_METRICS)
@@ -187,21 +183,15 @@ def _lists_of(lists: Any, name: str) -> IdLists:
 def _relevant_of(relevant: Sequence[Any]) -> tuple[IdLists, NDArray[np.float64] | None]:
     """Pack relevant ids in rising order, and their gains where any query has gains."""
     if isinstance(relevant, str | Mapping):
-        raise TypeError(
-            f"relevant: expected a list with one set or dict for each query, got {type(relevant).__name__}"
-        )
+        raise TypeError(f"relevant: expected a list with one set or dict for each query, got {type(relevant).__name__}")
     graded = any(isinstance(ids, Mapping) for ids in relevant)
     if not graded:
-        return _lists_of(
-            [np.unique(_whole_numbers(list(ids), "relevant")) for ids in relevant], "relevant"
-        ), None
+        return _lists_of([np.unique(_whole_numbers(list(ids), "relevant")) for ids in relevant], "relevant"), None
     dicts = [dict(ids) if isinstance(ids, Mapping) else dict.fromkeys(ids, 1.0) for ids in relevant]
     for query, gains in enumerate(dicts):
         for item, gain in gains.items():
             if not (np.isfinite(gain) and gain >= 0):
-                raise ValueError(
-                    f"relevant: expected gains from 0, got {gain} for id {item} of query {query}"
-                )
+                raise ValueError(f"relevant: expected gains from 0, got {gain} for id {item} of query {query}")
     kept = [sorted((item, float(gain)) for item, gain in gains.items() if gain > 0) for gains in dicts]
     flat = np.array([gain for pairs in kept for _, gain in pairs], dtype=np.float64)
     return _lists_of([[item for item, _ in pairs] for pairs in kept], "relevant"), flat
@@ -212,9 +202,7 @@ def _columns_of(protocol: str, columns: dict[str, NDArray[np.float64]]) -> dict[
     trapezoid = columns.pop("oxford")
     if protocol in ("map@r", "oxford"):
         columns = {
-            name: column
-            for name, column in columns.items()
-            if name.partition("@")[0] != "map" or name == "map@r"
+            name: column for name, column in columns.items() if name.partition("@")[0] != "map" or name == "map@r"
         }
     if protocol == "oxford":
         columns = {"map": trapezoid} | columns

@@ -119,9 +119,7 @@ def section_of(hits: Hits, note: str = "") -> Section:
 def _section(section: Section) -> str:
     kind = "picture" if section.picture is not None else "words"
     image = (
-        ""
-        if section.picture is None
-        else picture_tag(section.picture, f"Query: {section.query}", "none", _THUMBNAIL)
+        "" if section.picture is None else picture_tag(section.picture, f"Query: {section.query}", "none", _THUMBNAIL)
     )
     quoted = text(section.query) if section.picture is not None else f"“{text(section.query)}”"
     note = f'<p class="note">{text(section.note)}</p>' if section.note else ""

@@ -139,9 +139,7 @@ class WordPieceTokenizer:
         if max_length is not None and max_length < 2:
             raise ValueError(f"max_length: expected at least 2 ([CLS] and [SEP]), got {max_length}")
         pad_id = self.id_of("[PAD]") if padding else 0
-        ids, mask, offsets, counts = self._core.encode_batch(
-            list(texts), max_length or 0, padding, pad_id, progress
-        )
+        ids, mask, offsets, counts = self._core.encode_batch(list(texts), max_length or 0, padding, pad_id, progress)
         return TokenBatch(ids, np.ones_like(ids) if mask is None else mask, offsets, *counts)
 
     def tokenize(self, text: str) -> list[str]:
@@ -220,9 +218,7 @@ def _options_of(fast: dict[str, Any], config: dict[str, Any], folder: Path) -> d
     return {
         "lowercase": config.get("do_lower_case", normalizer.get("lowercase", True)),
         "strip_accents": config.get("strip_accents", normalizer.get("strip_accents")),
-        "tokenize_chinese_chars": config.get(
-            "tokenize_chinese_chars", normalizer.get("handle_chinese_chars", True)
-        ),
+        "tokenize_chinese_chars": config.get("tokenize_chinese_chars", normalizer.get("handle_chinese_chars", True)),
         "max_chars_per_word": model.get("max_input_chars_per_word", 100),
     }
 

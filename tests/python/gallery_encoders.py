@@ -85,9 +85,7 @@ class ColourWords:
         if on_error == "raise" and encoded.errors:
             raise ValueError(encoded.errors[0][1])
         rows = [self._nearness(images.decode(sources[int(i)])) for i in encoded.kept]
-        return Both(
-            encoded.embeddings, np.array(rows, np.float32).reshape(-1, self.dim), encoded.kept, encoded.errors
-        )
+        return Both(encoded.embeddings, np.array(rows, np.float32).reshape(-1, self.dim), encoded.kept, encoded.errors)
 
     def encode_texts(self, texts: Any) -> np.ndarray:
         rows = [[float(name in text.lower().split()) + 1e-3 for name in PALETTE] for text in texts]

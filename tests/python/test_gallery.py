@@ -121,9 +121,7 @@ def test_everything_a_picture_can_come_as(tmp_path: Path, folder: Path) -> None:
         assert g.add(rows, metadata=[{"n": 0}, {"n": np.int64(1)}, {"n": np.nan}]).added == 3
         assert [item.metadata for item in g] == [{"n": 0}, {"n": 1}, {}]
         assert g.add(rows).skipped == 3
-        frame = pd.DataFrame(
-            {"path": [folder / "red1.png"], "label": ["r"], "text": ["红色"], "price": [1.5]}
-        )
+        frame = pd.DataFrame({"path": [folder / "red1.png"], "label": ["r"], "text": ["红色"], "price": [1.5]})
         assert g.add(frame).added == 1
         assert g[4].text == "红色"
         assert g[4].metadata == {"label": "r", "price": 1.5}

@@ -47,9 +47,7 @@ def test_existing_files_are_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert parsed("dog + cat") == [("image", "dog", 1), ("text", "cat", 1)]
 
 
-@pytest.mark.parametrize(
-    "query", ["", "  ", "dog +", "+ - dog", "a + + b", "'open", "0:dog", "2:", "dog - ''"]
-)
+@pytest.mark.parametrize("query", ["", "  ", "dog +", "+ - dog", "a + + b", "'open", "0:dog", "2:", "dog - ''"])
 def test_broken_queries_are_refused(query: str) -> None:
     with pytest.raises(ValueError, match="query"):
         parse_query(query)
@@ -103,9 +101,7 @@ def table() -> sqlite3.Connection:
         ("label = 'cat'' OR 1=1 --'", []),
     ],
 )
-def test_conditions_select_what_they_say(
-    table: sqlite3.Connection, expression: str, ids: list[int] | None
-) -> None:
+def test_conditions_select_what_they_say(table: sqlite3.Connection, expression: str, ids: list[int] | None) -> None:
     if ids is None:
         with pytest.raises(ValueError, match=r"no column 'LABEL'.*label, new"):
             parse_where(expression, KEYS)
@@ -146,8 +142,6 @@ def test_no_expression_reaches_sql_as_text(text: str) -> None:
     assert "'" not in condition.sql
     assert ";" not in condition.sql
     connection = sqlite3.connect(":memory:")
-    connection.execute(
-        "CREATE TABLE items (id, path, size, mtime, width, height, format, text, added_at, metadata)"
-    )
+    connection.execute("CREATE TABLE items (id, path, size, mtime, width, height, format, text, added_at, metadata)")
     connection.execute(f"SELECT id FROM items WHERE {condition.sql}", condition.parameters).fetchall()
     connection.close()

@@ -121,9 +121,7 @@ def cut_short(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:100])
 
 
-@pytest.mark.parametrize(
-    "damage", [damage_nothing, flip_a_byte, cut_short, Path.unlink, lambda p: p.write_bytes(b"")]
-)
+@pytest.mark.parametrize("damage", [damage_nothing, flip_a_byte, cut_short, Path.unlink, lambda p: p.write_bytes(b"")])
 def test_a_damaged_cache_is_rebuilt(tmp_path: Path, damage: object, caplog: pytest.LogCaptureFixture) -> None:
     rows = np.random.default_rng(0).standard_normal((300, 16)).astype(np.float32)
     with Gallery.create(tmp_path / "g", dim=16) as g:
@@ -268,9 +266,7 @@ def test_a_read_only_gallery_is_searched(tmp_path: Path) -> None:
     rows = np.random.default_rng(0).standard_normal((50, 16)).astype(np.float32)
     with Gallery.create(tmp_path / "g", dim=16) as g:
         g.add(vectors=rows)
-    mounted = subprocess.run(
-        ["mount", "--bind", "-o", "ro", tmp_path / "g", tmp_path / "g"], capture_output=True
-    )
+    mounted = subprocess.run(["mount", "--bind", "-o", "ro", tmp_path / "g", tmp_path / "g"], capture_output=True)
     for path in [*(tmp_path / "g").rglob("*"), tmp_path / "g"]:
         if mounted.returncode:
             path.chmod(0o555 if path.is_dir() else 0o444)
@@ -293,12 +289,7 @@ def bomb() -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
     header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", header)
-        + chunk(b"IDAT", zlib.compress(b""))
-        + chunk(b"IEND", b"")
-    )
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
 
 
 def saved(image: Image.Image, kind: str, **options: object) -> bytes:

@@ -18,8 +18,8 @@ enum class Fill { Borrow, Copy };
 /// missing "num_batches_tracked" is left at zero.
 void load_parameters(torch::nn::Module& module, const StateDict& weights, Fill fill);
 
-/// Seeded: normal with variance 2 / fan_in for convolutions, 1 / fan_in for matrices, 0.02 deviation for nothing else;
-/// norms scale by one; biases, shifts and running means are zero.
+/// Seeded: normal with variance 2 / fan_in for convolutions and 1 / fan_in for matrices, deviation 0.02 for embedding
+/// tables; norms scale by one; biases, shifts and running means are zero.
 void randomize_parameters(torch::nn::Module& module, uint64_t seed);
 
 }  // namespace pictrieve

@@ -36,6 +36,14 @@ Desc plain_weights(const Weight& weight, int groups) {
   return {{groups, s[0] / groups, s[1], s[2], s[3]}, kFloat, Tag::goihw};
 }
 
+/// oneDNN 2.6 takes its GEMM for what no direct kernel covers (5x5 depthwise on 2x2 pixels, say), and with at most AVX2
+/// that GEMM fails when executed: the next implementation is slower and works.
+void avoid_failing_gemm(dnnl::convolution_forward::primitive_desc& desc) {
+  if (dnnl::get_effective_cpu_isa() > dnnl::cpu_isa::avx2) return;
+  const std::string name = desc.impl_info_str();
+  if (name.find("gemm") != std::string::npos) desc.next_impl();
+}
+
 dnnl::convolution_forward::primitive_desc describe_convolution(const Node& node, const Desc& source) {
   const auto shape = source.dims();
   const Weight& kernel = node.weights[0];
@@ -52,9 +60,13 @@ dnnl::convolution_forward::primitive_desc describe_convolution(const Node& node,
   const memory::dims strides{options.stride, options.stride}, before{y.before, x.before}, after{y.after, x.after};
   constexpr auto kKind = dnnl::prop_kind::forward_inference;
   constexpr auto kDirect = algorithm::convolution_direct;
-  if (node.weights[1])
-    return {{kKind, kDirect, input, weights, bias, output, strides, before, after}, attributes(node), cpu_engine()};
-  return {{kKind, kDirect, input, weights, output, strides, before, after}, attributes(node), cpu_engine()};
+  using Convolution = dnnl::convolution_forward;
+  const auto operation = node.weights[1]
+                             ? Convolution::desc(kKind, kDirect, input, weights, bias, output, strides, before, after)
+                             : Convolution::desc(kKind, kDirect, input, weights, output, strides, before, after);
+  Convolution::primitive_desc desc(operation, attributes(node), cpu_engine());
+  avoid_failing_gemm(desc);
+  return desc;
 }
 
 }  // namespace

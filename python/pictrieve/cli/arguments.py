@@ -50,25 +50,13 @@ def _command(commands: Any, name: str, handler: str, summary: str, **more: Any) 
 
 def _add_writing(commands: Any) -> None:
     index = _command(commands, "index", "collection:index", "Take a folder of pictures into a gallery.")
-    index.add_argument(
-        "items", nargs="+", metavar="DIR", help="folder, searched recursively, or single pictures"
-    )
-    index.add_argument(
-        "-o", "--output", required=True, metavar="GALLERY", help="gallery; an existing one is resumed"
-    )
+    index.add_argument("items", nargs="+", metavar="DIR", help="folder, searched recursively, or single pictures")
+    index.add_argument("-o", "--output", required=True, metavar="GALLERY", help="gallery; an existing one is resumed")
     index.add_argument("--encoder", help="model of a new gallery (default: efficientnet_lite0+minilm)")
-    index.add_argument(
-        "--texts", metavar="CSV", help="captions: a table with columns path (or file name) and text"
-    )
-    index.add_argument(
-        "--retry", action="store_true", help="try files again that failed before and are unchanged"
-    )
-    index.add_argument(
-        "--batch-size", type=_positive, default=64, help="pictures in one commit, at most (default: 64)"
-    )
-    sync = _command(
-        commands, "sync", "collection:sync", "Make a gallery equal to a folder: new, changed, deleted."
-    )
+    index.add_argument("--texts", metavar="CSV", help="captions: a table with columns path (or file name) and text")
+    index.add_argument("--retry", action="store_true", help="try files again that failed before and are unchanged")
+    index.add_argument("--batch-size", type=_positive, default=64, help="pictures in one commit, at most (default: 64)")
+    sync = _command(commands, "sync", "collection:sync", "Make a gallery equal to a folder: new, changed, deleted.")
     sync.add_argument("folder", metavar="DIR")
     sync.add_argument("gallery", metavar="GALLERY")
     for command in (index, sync):
@@ -79,9 +67,7 @@ def _add_writing(commands: Any) -> None:
 def _add_search(commands: Any) -> None:
     search = _command(commands, "search", "query:search", "Search a gallery.", epilog=_QUERY_HELP)
     search.add_argument("gallery", metavar="GALLERY")
-    search.add_argument(
-        "query", nargs="?", metavar="QUERY", help="words, a picture, or a sum such as 'dog.jpg + snow'"
-    )
+    search.add_argument("query", nargs="?", metavar="QUERY", help="words, a picture, or a sum such as 'dog.jpg + snow'")
     search.add_argument("--image", metavar="FILE", help="search by this picture")
     search.add_argument("--text", help="search by these words, taken as they are")
     search.add_argument("--negative", metavar="QUERY", help="what is not wanted")
@@ -97,21 +83,13 @@ def _add_search(commands: Any) -> None:
 def _add_others(commands: Any) -> None:
     info = _command(commands, "info", "collection:info", "Say what a gallery holds, and which files failed.")
     info.add_argument("gallery", metavar="GALLERY")
-    export = _command(
-        commands, "export", "collection:export", "Write vectors (.npy), ids and items as plain files."
-    )
+    export = _command(commands, "export", "collection:export", "Write vectors (.npy), ids and items as plain files.")
     export.add_argument("gallery", metavar="GALLERY")
     export.add_argument("folder", metavar="DIR")
     _command(commands, "doctor", "doctor:doctor", "Check the installation and print what a bug report needs.")
-    demo = _command(
-        commands, "demo", "demonstration:demo", "Index photos of this machine and show what search finds."
-    )
-    demo.add_argument(
-        "folder", nargs="?", metavar="DIR", help="pictures of your own (default: photos found installed)"
-    )
-    demo.add_argument(
-        "-o", "--output", default="demo", metavar="DIR", help="where the page goes (default: demo)"
-    )
+    demo = _command(commands, "demo", "demonstration:demo", "Index photos of this machine and show what search finds.")
+    demo.add_argument("folder", nargs="?", metavar="DIR", help="pictures of your own (default: photos found installed)")
+    demo.add_argument("-o", "--output", default="demo", metavar="DIR", help="where the page goes (default: demo)")
     demo.set_defaults(writes=True)
 
 

@@ -54,15 +54,10 @@ def info(options: argparse.Namespace) -> int:
         return 0
     channels = facts.pop("channels")
     for key, value in facts.items():
-        shown = (
-            ", ".join(value) if isinstance(value, list) else f"{value:,}" if isinstance(value, int) else value
-        )
+        shown = ", ".join(value) if isinstance(value, list) else f"{value:,}" if isinstance(value, int) else value
         show(f"{key.replace('_', ' ')}: {shown}")
     for name, channel in channels.items():
-        show(
-            f"channel {name}: {channel['dim']} numbers, {channel['metric']}, index "
-            f"{channel['index_bytes']:,} bytes"
-        )
+        show(f"channel {name}: {channel['dim']} numbers, {channel['metric']}, index {channel['index_bytes']:,} bytes")
     for failure in failures:
         show(f"failed ({failure.status}): {failure.path}: {failure.reason}")
     return 0
@@ -114,9 +109,7 @@ def _acknowledge(gallery: Gallery, options: argparse.Namespace) -> Callable[[int
 def _finish(gallery: Gallery, report: Report, options: argparse.Namespace) -> int:
     if options.json:
         rows = [row._asdict() for row in report.rows]
-        counts = {
-            name: getattr(report, name) for name in ("added", "updated", "removed", "skipped", "failed")
-        }
+        counts = {name: getattr(report, name) for name in ("added", "updated", "removed", "skipped", "failed")}
         show_json({**counts, "seconds": round(report.seconds, 3), "items": len(gallery), "rows": rows})
     else:
         for row in report.rows:

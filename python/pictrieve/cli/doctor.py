@@ -43,9 +43,7 @@ def doctor(options: argparse.Namespace) -> int:
 
 def collect() -> dict[str, Any]:
     """Gather versions, libraries that are really loaded, processor target, threads and weights."""
-    images.decode(
-        images.encode_jpeg(np.zeros((8, 8, 3), np.uint8))
-    )  # loads the decoders, as any real work does
+    images.decode(images.encode_jpeg(np.zeros((8, 8, 3), np.uint8)))  # loads the decoders, as any real work does
     torch = find_spec("torch")
     libraries = loaded_libraries()
     return {
@@ -83,9 +81,7 @@ def find_problems(facts: dict[str, Any]) -> list[str]:
             "processors, and crashes are known; look for a package that brings its own (pip list)"
         )
     if not facts["torch_libraries"]:
-        problems.append(
-            "the libraries of torch are not loaded; run: pip install --force-reinstall torch==2.13.0"
-        )
+        problems.append("the libraries of torch are not loaded; run: pip install --force-reinstall torch==2.13.0")
     if any("weights none" in line for line in facts["models"]):
         problems.append("weights are missing; run: pip install 'pictrieve[models]'")
     return problems

@@ -30,8 +30,6 @@ def search(options: argparse.Namespace) -> int:
     if options.html is not None:
         from pictrieve.notebook import section_of, write_page
 
-        page = write_page(
-            options.html, [section_of(hits)], title=hits.title, footer=f"{options.gallery}, pictrieve"
-        )
+        page = write_page(options.html, [section_of(hits)], title=hits.title, footer=f"{options.gallery}, pictrieve")
         say(f"page: {page}")
     return 0

@@ -110,7 +110,7 @@ class DualEncoder:
         convert_to_tensor: bool = False,
         on_error: str = "raise",
     ) -> Any:
-        """Encode one picture to `(dim,)`, many to `(n, dim)` float32 unit rows; arguments as in `ImageEncoder.encode`."""
+        """Encode one picture to `(dim,)`, many to `(n, dim)` float32 unit rows; arguments as in `ImageEncoder`."""
         require_supported(on_error=(on_error, ("raise", "skip")))
         skip = on_error == "skip"
         look = self.image_encoder.look(images, batch_size, show_progress_bar, probabilities=True, skip=skip)

@@ -96,16 +96,12 @@ class ChannelIndex:
             index = Index.load(self.path, mmap=self.path.stat().st_size > MAP_FROM)
             note = json.loads(index.note)
             reason = self._objection(index, note, change)
-            if (
-                reason is None and int(note["change"]) != change
-            ):  # changes are applied to an index held in memory
+            if reason is None and int(note["change"]) != change:  # changes are applied to an index held in memory
                 index = Index.load(self.path, mmap=False)
         except (Error, OSError, ValueError, KeyError, TypeError) as error:
             reason = str(error)
         if reason is not None:
-            logger.warning(
-                "gallery %s: rebuilding the index %s (%s)", self._store.directory, self.path.name, reason
-            )
+            logger.warning("gallery %s: rebuilding the index %s (%s)", self._store.directory, self.path.name, reason)
             return
         self._index, self._change, self._saved_change = index, int(note["change"]), int(note["change"])
 
@@ -121,9 +117,7 @@ class ChannelIndex:
 
     def _rebuild(self, change: int) -> None:
         count = int(self._store.value("SELECT count(*) FROM items"))
-        index = Index(
-            self.channel.dim, metric=self.channel.metric, factory="HNSW16" if count >= GRAPH_FROM else "Flat"
-        )
+        index = Index(self.channel.dim, metric=self.channel.metric, factory="HNSW16" if count >= GRAPH_FROM else "Flat")
         for ids, vectors in vectors_since(self._store, self.channel, 0):
             index.add(vectors, ids, show_progress_bar=False)
         self._index, self._change, self._saved_change = index, change, -1

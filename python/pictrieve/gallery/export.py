@@ -26,11 +26,7 @@ def export_npy(store: Store, folder: Path) -> list[Path]:
                 file.write(json.dumps(_facts(item), ensure_ascii=True) + "\n")
         for channel in store.channels.values():
             path = folder / f"{channel.name}.npy"
-            rows = (
-                np.lib.format.open_memmap(path, "w+", np.float32, (len(ids), channel.dim))
-                if len(ids)
-                else None
-            )
+            rows = np.lib.format.open_memmap(path, "w+", np.float32, (len(ids), channel.dim)) if len(ids) else None
             start = 0
             for block_ids, vectors in vectors_since(store, channel, 0):
                 rows[start : start + len(block_ids)] = vectors  # type: ignore[index]

@@ -65,9 +65,7 @@ class Gallery(OpenGallery):
         """
         if dim is not None:
             kind, name = "vectors", "(own vectors)"
-            channels = [
-                Channel(1, "features", own_vectors.checked_dim(dim), "cosine", own_vectors.FINGERPRINT)
-            ]
+            channels = [Channel(1, "features", own_vectors.checked_dim(dim), "cosine", own_vectors.FINGERPRINT)]
         else:
             if isinstance(encoder, str):
                 encoder = load_encoder(encoder if text is None else f"{encoder}+{text}")
@@ -230,17 +228,13 @@ class Gallery(OpenGallery):
         with self._store.transaction() as change:
             return delete_items(self._store, change, np.atleast_1d(np.asarray(ids, np.int64)).tolist())
 
-    def update(
-        self, ids: int | Sequence[int], metadata: Mapping[str, Any] | Sequence[Mapping[str, Any]]
-    ) -> None:
+    def update(self, ids: int | Sequence[int], metadata: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> None:
         """Merge values into the metadata of items; None removes a key. One dict serves all ids."""
         self._begin_writing()
         listed = np.atleast_1d(np.asarray(ids, np.int64)).tolist()
         rows = [metadata] * len(listed) if isinstance(metadata, Mapping) else list(metadata)
         if len(rows) != len(listed):
-            raise ValueError(
-                f"metadata: expected one dict for each of the {len(listed)} ids, got {len(rows)}"
-            )
+            raise ValueError(f"metadata: expected one dict for each of the {len(listed)} ids, got {len(rows)}")
         with self._store.transaction():
             update_metadata(self._store, listed, rows)
 
@@ -259,9 +253,7 @@ class Gallery(OpenGallery):
             raise ValueError(f"format: expected 'npy', got {format!r}")
         return export_npy(self._store, Path(folder))
 
-    def _ingest(
-        self, sources: list[Source], report: Report, options: IngestOptions, show: bool | None
-    ) -> None:
+    def _ingest(self, sources: list[Source], report: Report, options: IngestOptions, show: bool | None) -> None:
         with progress_bar(len(sources), "images", show) as progress:
             options.progress = progress
             Ingest(self._store, self._spaces, report, options).run(sources)

@@ -28,9 +28,7 @@ class IngestOptions:
 
     batch_size: int = 64  # pictures in one commit, at most
     retry: bool = False  # try files again that failed before and have not changed
-    on_commit: Callable[[int], None] | None = (
-        None  # called after each commit with the pictures committed so far
-    )
+    on_commit: Callable[[int], None] | None = None  # called after each commit with the pictures committed so far
     progress: Callable[[int, int], None] | None = None  # called with (inputs done, inputs in all)
 
 
@@ -46,9 +44,7 @@ class Ingest:
         self._batch = min(16, options.batch_size)  # grows to batch_size where the encoder is fast enough
         self._seen = 0
         self._total = 0
-        self._renewed: list[
-            tuple[int, str | None, int | None, dict[str, Any]]
-        ] = []  # facts without new vectors
+        self._renewed: list[tuple[int, str | None, int | None, dict[str, Any]]] = []  # facts without new vectors
 
     def run(self, sources: Sequence[Source]) -> None:
         """Take in all sources; whatever was committed stays, also after an exception."""
@@ -137,25 +133,17 @@ class Ingest:
             self._report.skip(loaded.source.label, f"the same picture is item {known_id}")
         return known_id is not None
 
-    def _commit(
-        self, fresh: Sequence[Loaded], readable: Sequence[Loaded], encoded: EncodedBatch | None
-    ) -> None:
+    def _commit(self, fresh: Sequence[Loaded], readable: Sequence[Loaded], encoded: EncodedBatch | None) -> None:
         counts = {"added": 0, "updated": 0}
         with self._store.transaction() as change:
             if encoded is not None:
                 for row, position in enumerate(encoded.kept):
                     item = readable[int(position)].item
                     known = item.path is not None and item_at(self._store, item.path) is not None
-                    vectors = {
-                        name: np.ascontiguousarray(rows[row]) for name, rows in encoded.vectors.items()
-                    }
+                    vectors = {name: np.ascontiguousarray(rows[row]) for name, rows in encoded.vectors.items()}
                     write_item(self._store, change, item, vectors)
                     counts["updated" if known else "added"] += 1
-            good = [
-                loaded.item.path
-                for loaded in fresh
-                if loaded.failure is None and loaded.item.path is not None
-            ]
+            good = [loaded.item.path for loaded in fresh if loaded.failure is None and loaded.item.path is not None]
             forget_failures(self._store, good)
             failed = [(loaded.item, loaded.failure) for loaded in fresh if loaded.failure is not None]
             for item, (status, reason) in failed:

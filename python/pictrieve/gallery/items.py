@@ -80,9 +80,7 @@ def update_metadata(store: Store, ids: Sequence[int], metadata: Sequence[Mapping
     for item_id, new in zip(ids, metadata, strict=True):
         if item_id not in known:
             raise KeyError(f"no item with id {item_id} in gallery {store.directory}")
-        merged = {
-            key: value for key, value in {**known[item_id].metadata, **new}.items() if value is not None
-        }
+        merged = {key: value for key, value in {**known[item_id].metadata, **new}.items() if value is not None}
         cleaned = clean_metadata(merged)
         known[item_id].metadata = cleaned
         text = json.dumps(cleaned, ensure_ascii=False)
@@ -164,9 +162,7 @@ def _clean(value: Any) -> Any:
 
 
 def _note_keys(store: Store, metadata: Mapping[str, Any]) -> None:
-    store.connection.executemany(
-        "INSERT OR IGNORE INTO metadata_keys VALUES (?)", [(key,) for key in metadata]
-    )
+    store.connection.executemany("INSERT OR IGNORE INTO metadata_keys VALUES (?)", [(key,) for key in metadata])
 
 
 def _item_from_row(row: Sequence[Any]) -> Item:

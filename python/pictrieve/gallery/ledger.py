@@ -46,9 +46,7 @@ def status_of(reason: str) -> str:
     return next((status for status, words in _WORDS if any(word in lowered for word in words)), "corrupt")
 
 
-def record_failure(
-    store: Store, path: str, size: int | None, mtime: int | None, reason: str, status: str
-) -> None:
+def record_failure(store: Store, path: str, size: int | None, mtime: int | None, reason: str, status: str) -> None:
     """Note a failed attempt. Call inside a transaction."""
     store.connection.execute(
         """INSERT INTO ledger (path, size, mtime, status, reason, at) VALUES (?, ?, ?, ?, ?, ?)
@@ -61,9 +59,7 @@ def record_failure(
 
 def forget_failures(store: Store, paths: list[str]) -> None:
     """Drop the rows of files that are in the gallery now, or gone. Call inside a transaction."""
-    store.connection.executemany(
-        "DELETE FROM ledger WHERE path = ?", [(path_to_column(path),) for path in paths]
-    )
+    store.connection.executemany("DELETE FROM ledger WHERE path = ?", [(path_to_column(path),) for path in paths])
 
 
 def failure_at(store: Store, path: str) -> Failure | None:
@@ -78,7 +74,5 @@ def all_failures(store: Store) -> list[Failure]:
 
 
 def _select(store: Store, tail: str, parameters: tuple[str | bytes, ...]) -> list[Failure]:
-    rows = store.rows(
-        f"SELECT path, size, mtime, status, reason, attempts, at FROM ledger {tail}", parameters
-    )
+    rows = store.rows(f"SELECT path, size, mtime, status, reason, attempts, at FROM ledger {tail}", parameters)
     return [Failure(path_from_column(row[0]) or "", *row[1:]) for row in rows]

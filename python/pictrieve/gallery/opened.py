@@ -31,9 +31,7 @@ class OpenGallery:
         self._store = Store(self.path)
         self._lock = WriterLock(self.path / "writer.lock")
         self._spaces = Spaces(str(path), self._store.settings, self._store.channels)
-        self._indexes = {
-            name: ChannelIndex(self._store, channel) for name, channel in self._store.channels.items()
-        }
+        self._indexes = {name: ChannelIndex(self._store, channel) for name, channel in self._store.channels.items()}
         self._searcher = Searcher(self._store, self._spaces, self._indexes)
 
     def close(self) -> None:

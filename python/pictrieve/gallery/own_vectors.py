@@ -25,9 +25,7 @@ def checked_dim(dim: int) -> int:
     return dim
 
 
-def sources_of(
-    items: Any, vectors: Any, metadata: Table, texts: Table, store: Store, report: Report
-) -> list[Source]:
+def sources_of(items: Any, vectors: Any, metadata: Table, texts: Table, store: Store, report: Report) -> list[Source]:
     """Join items, or nothing, with the rows of `vectors`, scaled to unit length."""
     rows = _checked_rows(vectors, store)
     count = len(next(iter(rows.values())))
@@ -72,9 +70,7 @@ def _unit_rows(vectors: Any, dim: int) -> Floats:
     return cast(Floats, rows / lengths)
 
 
-def write(
-    store: Store, sources: Sequence[Source], report: Report, on_commit: Callable[[int], None] | None
-) -> None:
+def write(store: Store, sources: Sequence[Source], report: Report, on_commit: Callable[[int], None] | None) -> None:
     """Commit all sources in batches; an item with a known path is replaced."""
     for start in range(0, len(sources), _BATCH):
         counts = [0, 0]
@@ -82,9 +78,7 @@ def write(
             for source in sources[start : start + _BATCH]:
                 size, mtime = (None, None) if source.path is None else file_facts(source.path)
                 known = source.path is not None and item_at(store, source.path) is not None
-                item = Item(
-                    source.path, size=size, mtime=mtime, text=source.text, metadata=source.metadata or {}
-                )
+                item = Item(source.path, size=size, mtime=mtime, text=source.text, metadata=source.metadata or {})
                 write_item(store, change, item, source.vectors or {})
                 counts[known] += 1
         report.added += counts[0]

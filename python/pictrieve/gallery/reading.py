@@ -32,10 +32,7 @@ class Loaded:
 
 def load_all(sources: Sequence[Source]) -> list[Loaded]:
     """Read every source; whatever cannot be read carries its failure."""
-    return [
-        _load_file(source, source.path) if source.path is not None else _load_content(source)
-        for source in sources
-    ]
+    return [_load_file(source, source.path) if source.path is not None else _load_content(source) for source in sources]
 
 
 def file_facts(path: str) -> tuple[int | None, int | None]:
@@ -79,9 +76,7 @@ def _load_content(source: Source) -> Loaded:
         item.height, item.width = pixels.shape[:2] if pixels.ndim >= 2 else (None, None)
     elif hasattr(source.content, "tobytes") and hasattr(source.content, "size"):  # PIL
         picture = source.content
-        item.sha256 = hashlib.sha256(
-            repr((picture.mode, picture.size)).encode() + picture.tobytes()
-        ).hexdigest()
+        item.sha256 = hashlib.sha256(repr((picture.mode, picture.size)).encode() + picture.tobytes()).hexdigest()
         item.width, item.height = picture.size
     return loaded
 

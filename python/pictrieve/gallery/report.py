@@ -65,9 +65,7 @@ class Report:
 
     def _repr_html_(self) -> str:
         cells = "".join(
-            "<tr>"
-            + "".join(f"<td>{html.escape(cell)}</td>" for cell in (row.status, row.path, row.reason))
-            + "</tr>"
+            "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in (row.status, row.path, row.reason)) + "</tr>"
             for row in self.rows[:100]
         )
         table = f"<table><tr><th>status</th><th>path</th><th>reason</th></tr>{cells}</table>" if cells else ""

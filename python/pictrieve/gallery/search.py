@@ -50,9 +50,7 @@ def terms_of(query: Any, parts: Mapping[str, Any], weights: Any) -> list[Term]:
     elif weights is not None:
         if len(weights) != len(terms):
             raise ValueError(f"weights: expected one for each of the {len(terms)} terms, got {len(weights)}")
-        terms = [
-            Term(t.kind, t.value, t.weight * float(w), t.label) for t, w in zip(terms, weights, strict=True)
-        ]
+        terms = [Term(t.kind, t.value, t.weight * float(w), t.label) for t, w in zip(terms, weights, strict=True)]
     if not terms:
         raise ValueError("search: expected a query: words, a picture (image=), text= or vector=")
     if all(term.weight <= 0 for term in terms):
@@ -129,9 +127,7 @@ class Searcher:
                 if index.channel.dim == size:
                     return name
             dims = {name: index.channel.dim for name, index in self._indexes.items()}
-            raise ValueError(
-                f"vector: expected as many numbers as a channel of this gallery has {dims}, got {size}"
-            )
+            raise ValueError(f"vector: expected as many numbers as a channel of this gallery has {dims}, got {size}")
         return FEATURES
 
     def _vector(self, term: Term, channel: str) -> Floats:
@@ -165,18 +161,19 @@ class Searcher:
     def _confidence(self, channel: str, query: Floats, scores: Floats) -> NDArray[np.float64]:
         """Give the chance that no unrelated item of a gallery of this size would score as high.
 
-        Scores of unrelated items are taken as normal, with median and spread measured on a sample of this
-        gallery; the middle half gives the spread, so that the related ones do not widen it.
+        The best tenth of a sample's scores is taken as an exponential tail (the peaks-over-threshold method, Pickands
+        1975): in the space of words scores have heavier tails than a normal distribution. Its median excess gives the
+        scale, so that a few related items do not.
         """
-        rows = self._store.rows(
-            "SELECT id FROM items ORDER BY (id * 2654435761) % 4294967296 LIMIT ?", (_SAMPLE,)
-        )
+        rows = self._store.rows("SELECT id FROM items ORDER BY (id * 2654435761) % 4294967296 LIMIT ?", (_SAMPLE,))
         _, vectors = read_vectors(self._store, self._store.channels[channel], [row[0] for row in rows])
-        low, middle, high = np.percentile(vectors @ query, [25, 50, 75])
-        spread = max(float(high - low) / 1.349, 1e-6)
+        sample = vectors @ query
+        threshold = float(np.quantile(sample, 0.9))
+        excess = sample[sample > threshold] - threshold
+        scale = max(float(np.median(excess)) / math.log(2), 1e-6) if len(excess) else 1e-6
+        above = 0.1 * np.exp(-(np.maximum(scores, threshold) - threshold) / scale)
         count = int(self._store.value("SELECT count(*) FROM items"))
-        above = [0.5 * math.erfc((float(score) - middle) / spread / math.sqrt(2)) for score in scores]
-        return np.array([math.exp(count * math.log1p(-min(p, 1 - 1e-12))) for p in above])
+        return cast(NDArray[np.float64], np.exp(-count * above))
 
     def _contributions(self, channel: str, ids: NDArray[np.int64], vectors: Floats, shares: Floats) -> Floats:
         if len(shares) == 1 or not 0 < len(ids) <= 10_000:

@@ -104,9 +104,7 @@ def walk(folder: str, report: Report | None = None) -> Iterator[str]:
 def _elements(items: Any) -> Iterable[Any]:
     if isinstance(items, str | os.PathLike | bytes | Mapping) or hasattr(items, "getexif"):
         return [items]
-    if hasattr(items, "columns") and hasattr(
-        items, "to_dict"
-    ):  # a pandas DataFrame, without importing pandas
+    if hasattr(items, "columns") and hasattr(items, "to_dict"):  # a pandas DataFrame, without importing pandas
         if "path" not in items.columns:
             raise ValueError(f"items: expected a DataFrame with a column 'path', got {list(items.columns)}")
         return list(items.to_dict("records"))
@@ -114,8 +112,7 @@ def _elements(items: Any) -> Iterable[Any]:
         return [items] if items.ndim == 2 or (items.ndim == 3 and items.shape[2] in (3, 4)) else list(items)
     if not isinstance(items, Iterable):
         raise TypeError(
-            f"items: expected a folder, paths, bytes, arrays, images or a DataFrame, got "
-            f"{type(items).__name__}"
+            f"items: expected a folder, paths, bytes, arrays, images or a DataFrame, got {type(items).__name__}"
         )
     return items
 
@@ -159,11 +156,7 @@ def _records(metadata: Any) -> Table:
     """Accept a DataFrame of rows, and one plain dict as the metadata of every picture."""
     if hasattr(metadata, "columns") and hasattr(metadata, "to_dict"):
         return list(metadata.to_dict("records"))
-    if (
-        isinstance(metadata, Mapping)
-        and metadata
-        and not any(isinstance(v, Mapping) for v in metadata.values())
-    ):
+    if isinstance(metadata, Mapping) and metadata and not any(isinstance(v, Mapping) for v in metadata.values()):
         constant = dict(metadata)
         return lambda _path: constant
     return metadata  # type: ignore[no-any-return]

@@ -168,6 +168,4 @@ def describe(encoder: Any) -> tuple[str, list[Channel]]:
         ]
     if isinstance(encoder, ImageEncoderLike):
         return "image", [Channel(1, FEATURES, encoder.dim, "cosine", encoder.fingerprint)]
-    raise TypeError(
-        f"encoder: expected a model name, an ImageEncoder or a DualEncoder, got {type(encoder).__name__}"
-    )
+    raise TypeError(f"encoder: expected a model name, an ImageEncoder or a DualEncoder, got {type(encoder).__name__}")

@@ -100,9 +100,7 @@ class Store:
     def transaction(self) -> Iterator[int]:
         """Run the body as one durable commit; gives the change number that its vectors take."""
         if self.read_only:
-            raise GalleryError(
-                f"gallery {self.directory}: it cannot be written to (read-only file or directory)"
-            )
+            raise GalleryError(f"gallery {self.directory}: it cannot be written to (read-only file or directory)")
         with self.errors():
             self.connection.execute("BEGIN IMMEDIATE")
             try:
@@ -138,9 +136,7 @@ class Store:
 
     def _check_format(self) -> None:
         if self.connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
-            raise GalleryError(
-                f"{self.directory}: {DATABASE} is an SQLite file, but not that of a pictrieve gallery"
-            )
+            raise GalleryError(f"{self.directory}: {DATABASE} is an SQLite file, but not that of a pictrieve gallery")
         version = self.connection.execute("PRAGMA user_version").fetchone()[0]
         if version > FORMAT_VERSION:
             raise FormatError(
@@ -233,9 +229,7 @@ def _translated(error: sqlite3.DatabaseError, directory: Path) -> Exception:
             f"free some space and run the same again"
         )
     if "locked" in text or "busy" in text:
-        return GalleryLockedError(
-            f"gallery {directory}: another process holds it ({text}); try again in a moment"
-        )
+        return GalleryLockedError(f"gallery {directory}: another process holds it ({text}); try again in a moment")
     if "malformed" in text or "not a database" in text or "no such table" in text:
         return FormatError(f"gallery {directory}: {DATABASE} is damaged ({text}); restore it from a copy")
     return GalleryError(f"gallery {directory}: {text}")

@@ -40,9 +40,7 @@ def remove_vanished(store: Store, folder: str, report: Report) -> None:
     """Delete the items and ledger rows of files below the folder that are not there any more."""
     present = set(walk(folder))
     gone = [item_id for item_id, path, _, _ in _items_below(store, folder) if path not in present]
-    failures = [
-        row.path for row in all_failures(store) if _is_below(row.path, folder) and row.path not in present
-    ]
+    failures = [row.path for row in all_failures(store) if _is_below(row.path, folder) and row.path not in present]
     if gone or failures:
         with store.transaction() as change:
             report.removed += delete_items(store, change, gone)
@@ -50,9 +48,7 @@ def remove_vanished(store: Store, folder: str, report: Report) -> None:
 
 
 def _items_below(store: Store, folder: str) -> Iterator[tuple[int, str, int | None, int | None]]:
-    for item_id, column, size, mtime in store.rows(
-        "SELECT id, path, size, mtime FROM items WHERE path IS NOT NULL"
-    ):
+    for item_id, column, size, mtime in store.rows("SELECT id, path, size, mtime FROM items WHERE path IS NOT NULL"):
         path = path_from_column(column)
         if path is not None and _is_below(path, folder):
             yield item_id, path, size, mtime

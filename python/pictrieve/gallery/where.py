@@ -75,18 +75,14 @@ class _Parser:
         condition = self._both()
         while self._accept("keyword", "or"):
             other = self._both()
-            condition = Condition(
-                f"({condition.sql} OR {other.sql})", condition.parameters + other.parameters
-            )
+            condition = Condition(f"({condition.sql} OR {other.sql})", condition.parameters + other.parameters)
         return condition
 
     def _both(self) -> Condition:
         condition = self._negatable()
         while self._accept("keyword", "and"):
             other = self._negatable()
-            condition = Condition(
-                f"({condition.sql} AND {other.sql})", condition.parameters + other.parameters
-            )
+            condition = Condition(f"({condition.sql} AND {other.sql})", condition.parameters + other.parameters)
         return condition
 
     def _negatable(self) -> Condition:
@@ -110,9 +106,7 @@ class _Parser:
         if kind == "symbol" and value in _COMPARISONS:
             self._position += 1
             right = self._operand()
-            return Condition(
-                f"({left.sql} {_COMPARISONS[value]} {right.sql})", left.parameters + right.parameters
-            )
+            return Condition(f"({left.sql} {_COMPARISONS[value]} {right.sql})", left.parameters + right.parameters)
         if self._accept("keyword", "is"):
             negated = "NOT " if self._accept("keyword", "not") else ""
             if not (self._accept("keyword", "null") or self._accept("keyword", "none")):
@@ -134,9 +128,7 @@ class _Parser:
         while self._accept("symbol", ","):
             operands.append(self._operand())
         self._expect("symbol", ")")
-        return Condition(
-            f"({', '.join(o.sql for o in operands)})", [p for o in operands for p in o.parameters]
-        )
+        return Condition(f"({', '.join(o.sql for o in operands)})", [p for o in operands for p in o.parameters])
 
     def _range(self) -> Condition:
         low = self._operand()
