@@ -40,6 +40,12 @@ add_library(highway INTERFACE)
 target_include_directories(highway SYSTEM INTERFACE ${HWY_INCLUDE_DIR})
 target_link_libraries(highway INTERFACE ${HWY_LIBRARY})
 
+find_path(XXHASH_INCLUDE_DIR xxhash.h REQUIRED)
+find_library(XXHASH_LIBRARY xxhash REQUIRED)
+add_library(xxhash INTERFACE)
+target_include_directories(xxhash SYSTEM INTERFACE ${XXHASH_INCLUDE_DIR})
+target_link_libraries(xxhash INTERFACE ${XXHASH_LIBRARY})
+
 # oneDNN by name: Debian's config also wants the OpenCL headers.
 find_path(DNNL_INCLUDE_DIR oneapi/dnnl/dnnl.hpp REQUIRED)
 find_library(DNNL_LIBRARY dnnl REQUIRED)

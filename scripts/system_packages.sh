@@ -4,7 +4,7 @@ set -euo pipefail
 
 packages=(
   g++ make git ca-certificates ccache python3-venv
-  libfaiss-dev libopenblas-dev libdnnl-dev libhwy-dev nlohmann-json3-dev libgtest-dev
+  libfaiss-dev libopenblas-dev libdnnl-dev libhwy-dev libxxhash-dev nlohmann-json3-dev libgtest-dev
   libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev libgif-dev
   libjpeg62-turbo-dev libpng-dev
   tuxpaint-stamps-default wordnet-base

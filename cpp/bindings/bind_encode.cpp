@@ -6,46 +6,16 @@
 #include "monitor.h"
 #include "pictrieve/encode/image_encoder.h"
 #include "pictrieve/encode/text_encoder.h"
-#include "pictrieve/nn/state_dict.h"
 #include "texts.h"
 
 namespace pictrieve::bindings {
 namespace {
 
-constexpr uint64_t kSeed = 0;  // of networks with random weights
-
-std::shared_ptr<const ImageNetwork> load_image_network(const std::string& architecture,
-                                                       const std::optional<std::string>& weights) {
-  const py::gil_scoped_release released;  // plain C++ values only
-  return weights ? ImageNetwork::load(architecture, read_weights(*weights))
-                 : ImageNetwork::load_random(architecture, kSeed);
-}
-
-BertConfig bert_config_from_dict(const py::dict& values) {
-  BertConfig config;
-  const auto take = [&](const char* name, auto& field) {
-    if (values.contains(name)) field = values[name].cast<std::remove_reference_t<decltype(field)>>();
-  };
-  take("vocab_size", config.vocab_size);
-  take("hidden_size", config.hidden_size);
-  take("num_hidden_layers", config.num_hidden_layers);
-  take("num_attention_heads", config.num_attention_heads);
-  take("intermediate_size", config.intermediate_size);
-  take("max_position_embeddings", config.max_position_embeddings);
-  take("type_vocab_size", config.type_vocab_size);
-  take("layer_norm_eps", config.layer_norm_eps);
-  return config;
-}
-
-std::unique_ptr<TextEncoder> make_text_encoder(const py::dict& config_values, const std::optional<std::string>& weights,
+std::unique_ptr<TextEncoder> make_text_encoder(std::shared_ptr<TextNetwork> network,
                                                const WordPieceTokenizer& tokenizer, const std::string& pooling,
                                                int64_t max_length) {
   require(pooling == "mean" || pooling == "cls", "pooling: expected 'mean' or 'cls', got '", pooling, "'");
-  const BertConfig config = bert_config_from_dict(config_values);
   const Pooling pooled = pooling == "cls" ? Pooling::kFirst : Pooling::kMean;
-  const py::gil_scoped_release released;  // the tokenizer is kept alive by the caller's reference
-  std::shared_ptr<const TextNetwork> network =
-      weights ? TextNetwork::load(config, read_weights(*weights)) : TextNetwork::load_random(config, kSeed);
   return std::make_unique<TextEncoder>(std::move(network), tokenizer, TextEncoder::Options{pooled, max_length});
 }
 
@@ -80,18 +50,17 @@ std::pair<int64_t, int64_t> encode_texts(const TextEncoder& self, const py::list
 
 void bind_encode(py::module_& module) {
   py::class_<ImageEncoder>(module, "ImageEncoder")
-      .def(py::init([](const std::string& architecture, const std::optional<std::string>& weights,
-                       const Preprocess& preprocess) {
-             return ImageEncoder(load_image_network(architecture, weights), preprocess);
+      .def(py::init([](std::shared_ptr<ImageNetwork> network, const Preprocess& preprocess) {
+             return ImageEncoder(std::move(network), preprocess);
            }),
-           py::arg("architecture"), py::arg("weights"), py::arg("preprocess"))
+           py::arg("network"), py::arg("preprocess"))
       .def("encode", &encode_images, py::arg("images"), py::arg("features"), py::arg("probabilities"), py::kw_only(),
            py::arg("normalize"), py::arg("stop_at_failure"), py::arg("batch"), py::arg("progress") = py::none())
       .def_property_readonly("dim", &ImageEncoder::dim)
       .def_property_readonly("classes", &ImageEncoder::classes);
   py::class_<TextEncoder>(module, "TextEncoder")
-      .def(py::init(&make_text_encoder), py::arg("config"), py::arg("weights"), py::arg("tokenizer"),
-           py::arg("pooling"), py::arg("max_length"))
+      .def(py::init(&make_text_encoder), py::arg("network"), py::arg("tokenizer"), py::arg("pooling"),
+           py::arg("max_length"))
       .def("encode", &encode_texts, py::arg("texts"), py::arg("rows"), py::kw_only(), py::arg("normalize"),
            py::arg("progress") = py::none())
       .def_property_readonly("dim", &TextEncoder::dim);

@@ -21,7 +21,7 @@ void bind_errors(py::module_& module) {
       if (pointer) std::rethrow_exception(pointer);
     } catch (const FileError& e) {
       // OSError picks its subclass (FileNotFoundError, PermissionError, ...) by errno.
-      const py::tuple arguments = py::make_tuple(e.error_number, e.what(), e.path);
+      const py::tuple arguments = py::make_tuple(e.error_number, e.detail, e.path);
       PyErr_SetObject(PyExc_OSError, arguments.ptr());
     }
   });

@@ -144,7 +144,7 @@ class FrozenTextNetwork:
 
 # encode
 class ImageEncoder:
-    def __init__(self, architecture: str, weights: str | None, preprocess: Preprocess) -> None: ...
+    def __init__(self, network: FrozenImageNetwork, preprocess: Preprocess) -> None: ...
     def encode(
         self,
         images: list[Any],
@@ -163,12 +163,7 @@ class ImageEncoder:
 
 class TextEncoder:
     def __init__(
-        self,
-        config: dict[str, Any],
-        weights: str | None,
-        tokenizer: WordPieceTokenizer,
-        pooling: str,
-        max_length: int,
+        self, network: FrozenTextNetwork, tokenizer: WordPieceTokenizer, pooling: str, max_length: int
     ) -> None: ...
     def encode(
         self,

@@ -25,13 +25,14 @@ class FormatError : public Error {
   using Error::Error;
 };
 
-/// A path that does not exist or cannot be opened. Python sees `FileNotFoundError` or `OSError`.
+/// A path that does not exist or cannot be opened: "path: what". Python sees `FileNotFoundError` or another `OSError`.
 class FileError : public Error {
  public:
   FileError(const std::string& failed_path, int failed_errno, const std::string& what)
-      : Error(what), path(failed_path), error_number(failed_errno) {}
+      : Error(failed_path + ": " + what), path(failed_path), error_number(failed_errno), detail(what) {}
   std::string path;
-  int error_number;  ///< errno of the failed call
+  int error_number;    ///< errno of the failed call
+  std::string detail;  ///< the message without the path
 };
 
 /// Joins the parts of a message, as `std::cout <<` would print them.

@@ -9,8 +9,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "pictrieve/base/checksum.h"
 #include "pictrieve/base/error.h"
-#include "pictrieve/index/checksum.h"
 #include "pictrieve/index/index_file_layout.h"
 
 namespace pictrieve {

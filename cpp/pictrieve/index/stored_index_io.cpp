@@ -3,8 +3,8 @@
 #include <mutex>
 #include <utility>
 
+#include "pictrieve/base/checksum.h"
 #include "pictrieve/base/error.h"
-#include "pictrieve/index/checksum.h"
 #include "pictrieve/index/hnsw_links.h"
 #include "pictrieve/index/index_file.h"
 #include "pictrieve/index/stored_index.h"

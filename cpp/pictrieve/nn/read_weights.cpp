@@ -5,7 +5,7 @@
 #include <set>
 
 #include "pictrieve/base/error.h"
-#include "pictrieve/nn/mapped_file.h"
+#include "pictrieve/base/mapped_file.h"
 #include "pictrieve/nn/safetensors.h"
 #include "pictrieve/nn/state_dict.h"
 #include "pictrieve/nn/torch_checkpoint.h"

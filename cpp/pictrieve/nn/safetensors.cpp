@@ -8,8 +8,8 @@
 #include <set>
 
 #include "pictrieve/base/error.h"
+#include "pictrieve/base/mapped_file.h"
 #include "pictrieve/nn/byte_reader.h"
-#include "pictrieve/nn/mapped_file.h"
 
 namespace pictrieve {
 namespace {

@@ -58,9 +58,9 @@ class StateDict {
   /// Borrows an F32 tensor without a copy. FormatError for every other type.
   std::span<const float> float32_span(std::string_view name) const;
 
-  /// 64 hexadecimal digits that are equal where names, types, shapes and bytes of all tensors are equal, whatever the
-  /// file format or the order in it: SHA-256 over one line per tensor, sorted by name, with the XXH64 of each MiB of
-  /// its bytes. It tells weights apart and finds damage at memory speed; it does not withstand deliberate collisions.
+  /// 32 hexadecimal digits that are equal where names, types, shapes and bytes of all tensors are equal, whatever the
+  /// file format or the order in it: a digest of one line per tensor, sorted by name, with the checksum of each MiB of
+  /// its bytes. Found at the speed of memory on all threads; it does not withstand deliberate collisions.
   std::string fingerprint() const;
 
   /// Bytes that are not aligned to their item size are copied. FormatError where the name exists.

@@ -5,8 +5,8 @@
 #include <set>
 
 #include "pictrieve/base/error.h"
+#include "pictrieve/base/mapped_file.h"
 #include "pictrieve/base/matrix.h"
-#include "pictrieve/nn/mapped_file.h"
 #include "pictrieve/nn/torch_objects.h"
 #include "pictrieve/nn/zip.h"
 

@@ -1,65 +1,12 @@
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <atomic>
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
 #include <nlohmann/json.hpp>
 
 #include "pictrieve/base/error.h"
+#include "pictrieve/base/replacing_file.h"
 #include "pictrieve/nn/state_dict.h"
 
 namespace pictrieve {
 namespace {
-
-/// A new file beside its final place, which it takes in one step; removed where that does not happen.
-class ReplacingFile {
- public:
-  explicit ReplacingFile(const std::string& path) : path_(path) {
-    static std::atomic<int> count{0};
-    temporary_ = message(path, ".", getpid(), ".", count++, ".tmp");
-    file_ = open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (file_ < 0) fail("cannot be created");
-  }
-
-  ~ReplacingFile() {
-    if (file_ >= 0) close(file_);
-    if (!replaced_) unlink(temporary_.c_str());
-  }
-
-  ReplacingFile(const ReplacingFile&) = delete;
-  ReplacingFile& operator=(const ReplacingFile&) = delete;
-
-  void write(const void* data, size_t size) {
-    const auto* p = static_cast<const char*>(data);
-    while (size > 0) {
-      const ssize_t written = ::write(file_, p, size);
-      if (written < 0 && errno == EINTR) continue;
-      if (written < 0) fail("cannot be written");
-      p += written;
-      size -= static_cast<size_t>(written);
-    }
-  }
-
-  void replace() {
-    if (fsync(file_) != 0) fail("cannot be written");
-    if (std::rename(temporary_.c_str(), path_.c_str()) != 0) fail("cannot be replaced");
-    replaced_ = true;
-  }
-
- private:
-  [[noreturn]] void fail(const char* what) const {
-    const int code = errno;
-    throw FileError(path_, code, message(path_, ": ", what, ": ", std::strerror(code)));
-  }
-
-  std::string path_;
-  std::string temporary_;
-  int file_ = -1;
-  bool replaced_ = false;
-};
 
 using Item = std::pair<const std::string, TensorView>;
 
@@ -103,8 +50,8 @@ void write_safetensors(const std::string& path, const std::map<std::string, Tens
   ReplacingFile file(path);
   file.write(&length, sizeof(length));
   file.write(header.data(), header.size());
-  for (const Item* item : items) file.write(item->second.data, static_cast<size_t>(item->second.bytes()));
-  file.replace();
+  for (const Item* item : items) file.write(item->second.data, static_cast<uint64_t>(item->second.bytes()));
+  file.publish();
 }
 
 }  // namespace pictrieve

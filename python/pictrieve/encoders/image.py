@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pictrieve import _core, models
-from pictrieve.encoders.rows import Floats, digest, finish, output_rows, require_supported, write_json
+from pictrieve.encoders.rows import RANDOM_SEED, Floats, digest, finish, output_rows, require_supported, write_json
 from pictrieve.images import Preprocess, as_sources
 from pictrieve.progress import Progress, progress_bar
 
@@ -101,7 +101,8 @@ class ImageEncoder:
         self.name = self._model.name
         self.preprocess = preprocess or _own_preprocess(self._model)
         path = None if self._random else str(self._model.weights)
-        self._core = _core.ImageEncoder(self._model.architecture, path, self.preprocess._core)
+        network = _core.FrozenImageNetwork(self._model.architecture, path, RANDOM_SEED)
+        self._core = _core.ImageEncoder(network, self.preprocess._core)
 
     @classmethod
     def from_pretrained(cls, path: str | Path) -> ImageEncoder:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
+RANDOM_SEED = 0  # of networks with random weights
 
 
 def require_supported(**arguments: tuple[Any, tuple[Any, ...]]) -> None:

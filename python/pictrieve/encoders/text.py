@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pictrieve import _core, models
-from pictrieve.encoders.rows import Floats, digest, finish, output_rows, require_supported, write_json
+from pictrieve.encoders.rows import RANDOM_SEED, Floats, digest, finish, output_rows, require_supported, write_json
 from pictrieve.progress import progress_bar
 from pictrieve.text import WordPieceTokenizer
 
@@ -61,8 +61,8 @@ class TextEncoder:
         self.tokenizer = WordPieceTokenizer.from_pretrained(self._folder)
         self.truncated = (0, 0)
         path = None if self._random else str(self._model.weights)
-        config = bert_config(self._model.config)
-        self._core = _core.TextEncoder(config, path, self.tokenizer._core, self.pooling, self.max_length)
+        network = _core.FrozenTextNetwork(self._model.config, path, RANDOM_SEED)
+        self._core = _core.TextEncoder(network, self.tokenizer._core, self.pooling, self.max_length)
 
     @classmethod
     def from_pretrained(cls, path: str | Path) -> TextEncoder:
@@ -169,18 +169,6 @@ class TextEncoder:
             f"TextEncoder({self.name!r}, {weights}dim={self.dim}, pooling={self.pooling!r}, "
             f"max_length={self.max_length}, fingerprint={self.fingerprint[:12]})"
         )
-
-
-def bert_config(config: dict[str, Any]) -> dict[str, Any]:
-    """Take from a checkpoint's config.json what shapes the network; an error names what is missing."""
-    wanted = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
-    missing = [name for name in wanted if name not in config]
-    if missing:
-        raise ValueError(f"config.json: expected {', '.join(wanted)}, missing {', '.join(missing)}")
-    require_supported(hidden_act=(config.get("hidden_act", "gelu"), ("gelu",)))
-    require_supported(position_embedding_type=(config.get("position_embedding_type", "absolute"), ("absolute",)))
-    optional = ("max_position_embeddings", "type_vocab_size", "layer_norm_eps")
-    return {name: config[name] for name in (*wanted, *optional) if name in config}
 
 
 def _own_pooling(folder: Path) -> str:

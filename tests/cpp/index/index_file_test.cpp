@@ -6,8 +6,8 @@
 #include <fstream>
 #include <iterator>
 
+#include "pictrieve/base/checksum.h"
 #include "pictrieve/base/error.h"
-#include "pictrieve/index/checksum.h"
 #include "pictrieve/index/index.h"
 
 namespace pictrieve {

@@ -1,4 +1,4 @@
-#include "pictrieve/nn/mapped_file.h"
+#include "pictrieve/base/mapped_file.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -14,7 +14,7 @@ namespace pictrieve {
 namespace {
 
 [[noreturn]] void fail(const std::string& path, int code, const char* what) {
-  throw FileError(path, code, message(path, ": ", what, ": ", std::strerror(code)));
+  throw FileError(path, code, message(what, ": ", std::strerror(code)));
 }
 
 /// Closes on every way out.
