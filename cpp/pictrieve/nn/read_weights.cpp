@@ -65,8 +65,7 @@ std::vector<std::string> checkpoints_in(const fs::path& directory) {
   std::error_code code;
   for (fs::directory_iterator it(directory, code), end; !code && it != end; it.increment(code))
     if (it->path().extension() == ".pth" || it->path().extension() == ".pt") found.push_back(it->path());
-  if (code)
-    throw FileError(directory, code.value(), message(directory.string(), ": cannot be listed: ", code.message()));
+  if (code) throw FileError(directory, code.value(), message("cannot be listed: ", code.message()));
   std::ranges::sort(found);
   return found;
 }
@@ -80,8 +79,7 @@ StateDict read_directory(const fs::path& directory) {
                        " (*.pth, *.pt); give the path of the file");
   if (found.empty())
     throw FileError(directory, ENOENT,
-                    message(directory.string(), ": no weights here; looked for ", kSingle, ", ", kIndex, ", ", kTorch,
-                            ", *.pth and *.pt"));
+                    message("no weights here; looked for ", kSingle, ", ", kIndex, ", ", kTorch, ", *.pth and *.pt"));
   return read_torch_checkpoint(found.front());
 }
 

@@ -63,7 +63,7 @@ std::vector<std::string> Vocabulary::read_lines(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   if (!file) {
     const int failed = errno;
-    throw FileError(path, failed, message("vocabulary: cannot open '", path, "': ", std::strerror(failed)));
+    throw FileError(path, failed, message("cannot open the vocabulary: ", std::strerror(failed)));
   }
   std::vector<std::string> lines;
   for (std::string line; std::getline(file, line);) {

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pictrieve.cli.output import say, show, show_json
 from pictrieve.gallery import Gallery, Report
-from pictrieve.gallery.gallery import DEFAULT_ENCODER
+from pictrieve.models import DEFAULT_DUAL
 
 _PATH_COLUMNS = ("path", "file", "filename", "file_name", "image")
 _TEXT_COLUMNS = ("text", "caption", "title", "description")
@@ -96,7 +96,7 @@ def read_texts(path: Path) -> dict[str, str]:
 def _open_or_create(options: argparse.Namespace) -> Gallery:
     if Path(options.output).exists() and any(Path(options.output).iterdir()):
         return Gallery.open(options.output, options.encoder)
-    return Gallery.create(options.output, options.encoder or DEFAULT_ENCODER)
+    return Gallery.create(options.output, options.encoder or DEFAULT_DUAL)
 
 
 def _acknowledge(gallery: Gallery, options: argparse.Namespace) -> Callable[[int], None] | None:

@@ -23,9 +23,8 @@ from pictrieve.gallery.spaces import describe, load_encoder
 from pictrieve.gallery.store import Channel, Store
 from pictrieve.gallery.sync import move_renamed, remove_vanished
 from pictrieve.gallery.upkeep import purge_deleted
+from pictrieve.models import DEFAULT_DUAL
 from pictrieve.progress import progress_bar
-
-DEFAULT_ENCODER = "efficientnet_lite0+minilm"
 
 
 class Gallery(OpenGallery):
@@ -47,7 +46,7 @@ class Gallery(OpenGallery):
     def create(
         cls,
         path: str | os.PathLike[str],
-        encoder: Any = DEFAULT_ENCODER,
+        encoder: Any = DEFAULT_DUAL,
         *,
         text: str | None = None,
         dim: int | None = None,
