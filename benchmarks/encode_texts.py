@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
+from gloss_vectors import glosses
 from pairing import medians, say_machine
 from sentence_transformers import SentenceTransformer
 
@@ -13,21 +12,10 @@ import pictrieve as pt
 FOLDER = pt.models.resolve("minilm").weights.parent
 
 
-def glosses(count: int) -> list[str]:
-    """Take every so many-th definition of Debian's wordnet-base."""
-    lines = [
-        line.split("| ", 1)[1].strip()
-        for name in ("noun", "verb", "adj", "adv")
-        for line in Path(f"/usr/share/wordnet/data.{name}").read_text(encoding="utf-8").splitlines()
-        if not line.startswith("  ")
-    ]
-    return lines[:: len(lines) // count][:count]
-
-
 def main() -> None:
     """Compare, then time."""
     say_machine()
-    texts = glosses(2000)
+    texts = glosses()[::57][:2000]
     ours = pt.TextEncoder("minilm")
     theirs = SentenceTransformer(str(FOLDER), device="cpu")
     a = ours.encode(texts)
