@@ -24,12 +24,14 @@ inline std::string describe(const py::array& array) {
   return text;
 }
 
+/// Throws unless the array is a C-contiguous one of exactly T. The message is made on failure only: it costs more than
+/// a search of a small index.
 template <typename T>
 void require_exact(const py::array& array, int ndim, const char* name, const char* shape) {
-  const bool exact =
-      py::isinstance<py::array_t<T>>(array) && array.ndim() == ndim && (array.flags() & py::array::c_style);
-  require(exact, name, ": expected C-contiguous ", py::str(py::dtype::of<T>()).template cast<std::string>(), " ", shape,
-          ", got ", describe(array), "; convert with np.ascontiguousarray(x, dtype=...)");
+  if (py::isinstance<py::array_t<T>>(array) && array.ndim() == ndim && (array.flags() & py::array::c_style)) return;
+  throw std::invalid_argument(message(name, ": expected C-contiguous ",
+                                      py::str(py::dtype::of<T>()).template cast<std::string>(), " ", shape, ", got ",
+                                      describe(array), "; convert with np.ascontiguousarray(x, dtype=...)"));
 }
 
 /// Borrows a C-contiguous (rows, cols) array of exactly T. Read-only arrays are welcome.
@@ -58,12 +60,15 @@ MatrixView<T> writable_matrix_from_array(py::array& array, const char* name) {
 inline ImageView image_from_array(const py::array& array, const char* name) {
   const bool shaped = py::isinstance<py::array_t<uint8_t>>(array) && (array.ndim() == 2 || array.ndim() == 3);
   const int channels = shaped && array.ndim() == 3 ? static_cast<int>(array.shape(2)) : 1;
-  const bool known = shaped && (channels == 1 || channels == 3 || channels == 4);
-  require(known, name, ": expected uint8 (H, W), (H, W, 3) RGB or (H, W, 4) RGBA, got ", describe(array));
+  if (!shaped || (channels != 1 && channels != 3 && channels != 4))
+    throw std::invalid_argument(
+        message(name, ": expected uint8 (H, W), (H, W, 3) RGB or (H, W, 4) RGBA, got ", describe(array)));
   const bool dense = array.strides(1) == channels && (array.ndim() == 2 || channels == 1 || array.strides(2) == 1) &&
                      array.strides(0) >= array.shape(1) * channels;
-  require(dense || array.size() == 0, name, ": expected pixels stored one after another in each row, got strides ",
-          py::repr(array.attr("strides")).cast<std::string>(), "; use np.ascontiguousarray(x)");
+  if (!dense && array.size() > 0)
+    throw std::invalid_argument(message(name, ": expected pixels stored one after another in each row, got strides ",
+                                        py::repr(array.attr("strides")).cast<std::string>(),
+                                        "; use np.ascontiguousarray(x)"));
   return {static_cast<const uint8_t*>(array.data()), static_cast<int>(array.shape(0)), static_cast<int>(array.shape(1)),
           channels, array.strides(0)};
 }

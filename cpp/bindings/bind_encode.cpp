@@ -19,20 +19,18 @@ std::unique_ptr<TextEncoder> make_text_encoder(std::shared_ptr<TextNetwork> netw
   return std::make_unique<TextEncoder>(std::move(network), tokenizer, TextEncoder::Options{pooled, max_length});
 }
 
-std::vector<std::pair<int64_t, std::string>> encode_images(const ImageEncoder& self, const py::list& images,
-                                                           py::array features, py::array probabilities, bool normalize,
-                                                           bool stop_at_failure, int64_t batch,
-                                                           const py::object& progress) {
+py::list encode_images(const ImageEncoder& self, const py::list& images, py::array features, py::array probabilities,
+                       bool normalize, bool stop_at_failure, int64_t first_index, const py::object& progress) {
   const std::vector<ImageSource> sources = image_sources_from_list(images);
   const ImageRows rows{writable_matrix_from_array<float>(features, "features"),
                        writable_matrix_from_array<float>(probabilities, "probabilities")};
   std::vector<ImageFailure> failures;
   {
     const py::gil_scoped_release released;  // the caller holds the list and both arrays
-    failures = self.encode(sources, {normalize, stop_at_failure, batch}, rows, python_monitor(progress));
+    failures = self.encode(sources, {normalize, stop_at_failure, first_index}, rows, python_monitor(progress));
   }
-  std::vector<std::pair<int64_t, std::string>> found;
-  for (ImageFailure& failure : failures) found.emplace_back(failure.index, std::move(failure.reason));
+  py::list found;
+  for (const auto& [index, reason] : failures) found.append(py::make_tuple(index, text_of(reason)));
   return found;
 }
 
@@ -55,7 +53,7 @@ void bind_encode(py::module_& module) {
            }),
            py::arg("network"), py::arg("preprocess"))
       .def("encode", &encode_images, py::arg("images"), py::arg("features"), py::arg("probabilities"), py::kw_only(),
-           py::arg("normalize"), py::arg("stop_at_failure"), py::arg("batch"), py::arg("progress") = py::none())
+           py::arg("normalize"), py::arg("stop_at_failure"), py::arg("first_index"), py::arg("progress") = py::none())
       .def_property_readonly("dim", &ImageEncoder::dim)
       .def_property_readonly("classes", &ImageEncoder::classes);
   py::class_<TextEncoder>(module, "TextEncoder")

@@ -44,13 +44,13 @@ py::list run_images(const ImageNetwork& self, const py::array& pixels, const std
   {
     const py::gil_scoped_release released;  // the caller holds the array
     parallel_for(
-        n, self.preferred_batch(),
-        [&](int64_t begin, int64_t end, Worker worker) {
+        n, 1,
+        [&](int64_t begin, int64_t end, Worker) {
           ImageOutputs out;
           if (wanted("features")) out.features = features.view().slice(begin, end);
           if (wanted("logits")) out.logits = logits.view().slice(begin, end);
           if (wanted("feature_map")) out.feature_map = map.row(begin);
-          self.run(data + begin * 3 * height * width, static_cast<int>(end - begin), height, width, out, worker.index);
+          self.run(data + begin * 3 * height * width, 1, height, width, out);
         },
         python_monitor(no_progress));
   }
@@ -86,13 +86,13 @@ py::array hidden_states(const TextNetwork& self, const py::array& ids, const py:
     const py::gil_scoped_release released;  // the caller holds both arrays
     parallel_for(
         static_cast<int64_t>(pieces.size()) - 1, 1,
-        [&](int64_t piece, int64_t, Worker worker) {
+        [&](int64_t piece, int64_t, Worker) {
           const int64_t first = pieces[piece], last = pieces[piece + 1];
           const int64_t begin = starts.data[first], end = starts.data[last];
           std::vector<int64_t> local(starts.data + first, starts.data + last + 1);
           for (int64_t& offset : local) offset -= begin;
           self.hidden_states({tokens.data + begin, static_cast<size_t>(end - begin)}, local,
-                             out.view().slice(begin, end), worker.index);
+                             out.view().slice(begin, end));
         },
         python_monitor(no_progress));
   }

@@ -1,6 +1,8 @@
 #include <pybind11/stl.h>
+#include <pybind11/stl/filesystem.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "arrays.h"
 #include "module.h"
@@ -101,7 +103,9 @@ void bind_text(py::module_& module) {
       .def("id_of", &WordPieceTokenizer::id_of, py::arg("token"))
       .def("vocabulary", &vocabulary_of)
       .def_property_readonly("vocab_size", &WordPieceTokenizer::vocab_size);
-  module.def("read_vocabulary", &Vocabulary::read_lines, py::arg("path"));
+  module.def(  // the type of the path takes names of any bytes, as Python's own functions do
+      "read_vocabulary", [](const std::filesystem::path& path) { return Vocabulary::read_lines(path); },
+      py::arg("path"));
 }
 
 }  // namespace pictrieve::bindings

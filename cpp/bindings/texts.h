@@ -13,6 +13,13 @@ namespace pictrieve::bindings {
 
 namespace py = pybind11;
 
+/// A str of text that may hold a path: what is not UTF-8 becomes surrogates, as in Python's own paths.
+inline py::str text_of(std::string_view text) {
+  auto* decoded = PyUnicode_DecodeFSDefaultAndSize(text.data(), static_cast<Py_ssize_t>(text.size()));
+  if (decoded == nullptr) throw py::error_already_set();
+  return py::reinterpret_steal<py::str>(decoded);
+}
+
 /// Borrows the UTF-8 that CPython keeps for a str; valid as long as the str is. `name` is for messages.
 inline std::string_view text_from_str(const py::handle& text, const std::string& name) {
   if (!PyUnicode_Check(text.ptr()))

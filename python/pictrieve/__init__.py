@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from pictrieve import _libraries
 
 _libraries.load_torch_libraries()
@@ -23,21 +25,40 @@ from pictrieve.encoders import (  # noqa: E402
     TextEncoder,
     TruncationWarning,
 )
-from pictrieve.gallery import (  # noqa: E402
-    FingerprintError,
-    Gallery,
-    GalleryError,
-    GalleryLockedError,
-    Hit,
-    Hits,
-    Report,
-)
 from pictrieve.images import Preprocess, resize  # noqa: E402
 from pictrieve.index import Index  # noqa: E402
 from pictrieve.models import list_models  # noqa: E402
 from pictrieve.search_result import Health, SearchResult  # noqa: E402
 
+if TYPE_CHECKING:
+    from pictrieve.gallery import (
+        FingerprintError,
+        Gallery,
+        GalleryError,
+        GalleryLockedError,
+        Hit,
+        Hits,
+        Report,
+    )
+
 __version__ = _version()
+
+_GALLERY = ("FingerprintError", "Gallery", "GalleryError", "GalleryLockedError", "Hit", "Hits", "Report")
+
+
+def __getattr__(name: str) -> Any:
+    """Import the gallery, with SQLite and all, when it is first asked for: encoders alone start without it."""
+    if name not in _GALLERY:
+        raise AttributeError(f"module 'pictrieve' has no attribute {name!r}")
+    from pictrieve import gallery
+
+    return getattr(gallery, name)
+
+
+def __dir__() -> list[str]:
+    """List the public names, those of the gallery included."""
+    return __all__
+
 
 __all__ = [
     "DecodeError",

@@ -19,7 +19,7 @@ _ORIENTATION = 274  # EXIF tag
 
 
 def as_sources(
-    images: ImageInput | Iterable[ImageInput], *, exif: bool = True
+    images: ImageInput | Iterable[ImageInput], *, exif: bool = True, first: int = 0
 ) -> tuple[list[str | bytes | NDArray[np.uint8]], bool]:
     """Bring pictures of any kind into the three kinds that the core reads.
 
@@ -29,6 +29,7 @@ def as_sources(
     Args:
         images: One picture, or a list, generator or uint8 array (N, H, W, C) of them.
         exif: Turn Pillow images upright as their EXIF orientation says.
+        first: Number of the first picture in the caller's own list, for messages.
 
     Returns:
         The list, and whether ``images`` was a single picture.
@@ -44,7 +45,7 @@ def as_sources(
     if not isinstance(images, Iterable):
         raise TypeError(_not_a_picture(images))
     sources = []
-    for position, image in enumerate(images):
+    for position, image in enumerate(images, first):
         source = _as_source(image, exif)
         if source is None:
             raise TypeError(f"image {position}: {_not_a_picture(image)}")

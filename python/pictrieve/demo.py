@@ -54,8 +54,9 @@ def run(folder: str | None, out: str, say: Callable[[str], None]) -> Path:
     sources = _own(folder) if folder is not None else [*_stamps(say), *_skimage(say)]
     if not sources:
         raise GalleryError(
-            "demo: found no pictures; run: apt-get install tuxpaint-stamps-default, or: pip install "
-            "scikit-image, "
+            f"demo: found no pictures in {folder}"
+            if folder is not None
+            else "demo: found no pictures; run: apt-get install tuxpaint-stamps-default, or: pip install scikit-image, "
             "or name a folder: pictrieve demo FOLDER"
         )
     target = Path(out)
@@ -66,6 +67,10 @@ def run(folder: str | None, out: str, say: Callable[[str], None]) -> Path:
         say(f"Indexing {len(sources)} pictures into {gallery_path}")
         report = gallery.add(sources)
         say(report.summary())
+        own = {source.path for source in sources}
+        gallery.delete([item.id for item in gallery if item.path not in own])  # of an earlier run on another folder
+        if len(gallery) == 0:
+            raise GalleryError(f"demo: none of the {len(sources)} files is a picture that can be read")
         sections = list(_search(gallery, sources, say))
         page = _write(target / "index.html", gallery, report, sections)
     say(f"\nThe page: {page.resolve()}")
@@ -74,11 +79,9 @@ def run(folder: str | None, out: str, say: Callable[[str], None]) -> Path:
 
 def _write(path: Path, gallery: Gallery, report: Report, sections: list[Section]) -> Path:
     intro = (
-        f"{len(gallery)} pictures, indexed on this machine ({_speed(report)}). Pictures are compared by "
-        f"what a network "
-        f"sees in them, words by what a sentence encoder makes of them. Nothing was trained for this page, "
-        f"captions are "
-        f"shown but were not searched, and nothing left the computer."
+        f"{len(gallery)} pictures, indexed on this machine ({_speed(report)}). Pictures are compared by what a network "
+        f"sees in them, words by what a sentence encoder makes of them. Nothing was trained for this page, captions "
+        f"are shown but were not searched, and nothing left the computer."
     )
     encoder = gallery.info()["encoder"]
     footer = f"Made by pictrieve with {encoder}. Go on with: pictrieve search {gallery.path} 'a red car'"
@@ -87,7 +90,7 @@ def _write(path: Path, gallery: Gallery, report: Report, sections: list[Section]
 
 def _search(gallery: Gallery, sources: list[Source], say: Callable[[str], None]) -> Iterator[Section]:
     captions = {source.path: source.text for source in sources}
-    for path in _query_pictures(sources):
+    for path in _query_pictures([item.path for item in gallery if item.path is not None]):
         hits = gallery.search(image=path, k=7)
         others = hits[1:] if hits and hits[0].path == path else hits[:6]
         say(f"\n{others!r}")
@@ -99,9 +102,8 @@ def _search(gallery: Gallery, sources: list[Source], say: Callable[[str], None])
         yield section_of(hits)
 
 
-def _query_pictures(sources: list[Source]) -> list[str]:
+def _query_pictures(paths: list[str]) -> list[str]:
     """Take three pictures that show well; among unknown ones, three from all over the list."""
-    paths = [source.path for source in sources if source.path is not None]
     chosen = [path for name in _PICTURES for path in paths if path.endswith(os.sep + name)]
     spread = [paths[i * (len(paths) - 1) // 3] for i in range(3)]
     return list(dict.fromkeys([*chosen, *spread]))[:3]

@@ -77,7 +77,7 @@ class Index:
             FormatError: For a damaged, foreign or newer file.
         """
         index = cls.__new__(cls)
-        index._core = _core.Index.load(os.fspath(path), mmap)
+        index._core = _core.Index.load(os.fsencode(path), mmap)
         return index
 
     def save(self, path: str | os.PathLike[str], note: str = "") -> None:
@@ -87,7 +87,7 @@ class Index:
             path: The file, replaced if it exists.
             note: Text that travels with the index; ``load(path).note`` gives it back.
         """
-        self._core.save(os.fspath(path), note)
+        self._core.save(os.fsencode(path), note)
 
     def add(
         self,

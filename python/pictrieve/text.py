@@ -73,7 +73,7 @@ class WordPieceTokenizer:
         max_chars_per_word: int = 100,
     ) -> None:
         """Read the vocabulary."""
-        tokens = _core.read_vocabulary(str(vocab)) if isinstance(vocab, str | Path) else list(vocab)
+        tokens = _core.read_vocabulary(vocab) if isinstance(vocab, str | Path) else list(vocab)
         self._options: dict[str, Any] = {
             "lowercase": lowercase,
             "strip_accents": strip_accents,

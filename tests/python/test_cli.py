@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from pictrieve.cli import main
-from pictrieve.cli.collection import read_texts
+from pictrieve.cli.collection import Captions, read_texts
 from pictrieve.gallery import Gallery
 
 COMMAND = [sys.executable, "-m", "pictrieve.cli"]
@@ -207,3 +207,34 @@ def test_odd_file_names_reach_the_terminal(tmp_path: Path) -> None:
     done = pictrieve("search", tmp_path / "g", "black", env={**os.environ, "PYTHONIOENCODING": "ascii"})
     assert done.returncode == 0, done.stderr
     assert json.loads(pictrieve("search", tmp_path / "g", "black", "--json").stdout)[0]["path"].endswith(".png")
+
+
+def test_captions_are_found_from_the_table_the_folder_and_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for folder in ("set/images", "set/more", "else"):
+        (tmp_path / folder).mkdir(parents=True)
+    rows = {"images/a.jpg": "of the table", "b.jpg": "of the folder", "else/c.jpg": "from here", "no.jpg": "nobody"}
+    table = tmp_path / "set" / "captions.csv"
+    table.write_text("path,text\n" + "".join(f"{name},{text}\n" for name, text in rows.items()))
+    monkeypatch.chdir(tmp_path)
+    captions = Captions(table, [str(tmp_path / "set/images"), "else"])
+    assert captions(str(tmp_path / "set/images/a.jpg")) == "of the table"
+    assert captions(str(tmp_path / "set/images/b.jpg")) == "of the folder"
+    assert captions(str(tmp_path / "else/c.jpg")) == "from here"
+    assert captions(str(tmp_path / "set/more/a.jpg")) is None
+    assert captions.unmatched == {"no.jpg"}
+    assert "1 of 4 captions match no picture, such as 'no.jpg'" in captions.complaint()
+
+
+@pytest.mark.parametrize(
+    ("content", "remedy"),
+    [
+        ("path,text\na.jpg,caf\xe9\n".encode("latin-1"), "iconv -f LATIN1"),
+        ("path,text\na.jpg,caf\xe9\n".encode("utf-16"), "iconv -f UTF-16"),
+        (b"path,text\na.jpg," + b"x" * 200_000 + b"\n", "not readable as a CSV table"),
+    ],
+)
+def test_unreadable_tables_are_named_with_the_remedy(tmp_path: Path, content: bytes, remedy: str) -> None:
+    table = tmp_path / "captions.csv"
+    table.write_bytes(content)
+    with pytest.raises(ValueError, match=f"captions.csv: .*{remedy}"):
+        read_texts(table)

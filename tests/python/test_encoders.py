@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
 import warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -60,12 +62,42 @@ def test_a_generator_is_read_as_it_goes(lite0: pt.ImageEncoder, pixels: np.ndarr
     assert np.array_equal(lite0.encode(pictures()), lite0.encode(list(pictures())))
 
 
+def test_a_broken_picture_of_a_long_generator_is_named_by_its_place(lite0: pt.ImageEncoder) -> None:
+    tiny = np.zeros((8, 8, 3), np.uint8)
+
+    def pictures(wrong: object) -> Iterator[object]:
+        yield from [tiny] * 515
+        yield wrong
+
+    with pytest.raises(pt.DecodeError, match=r"images\[515\]"):
+        lite0.encode(pictures(b"nothing"))
+    with pytest.raises(TypeError, match="image 515"):
+        lite0.encode(pictures(None))
+    assert lite0.encode(pictures(b"nothing"), on_error="skip").errors[0].index == 515
+
+
 def test_a_vector_does_not_depend_on_its_neighbours(lite0: pt.ImageEncoder, pixels: np.ndarray) -> None:
     pictures = [np.roll(pixels, shift, axis=0) for shift in range(11)]
     together = lite0.encode(pictures)
     for i in (0, 5, 10):
         assert np.abs(lite0.encode(pictures[i]) - together[i]).max() < 1e-6
-    assert np.abs(lite0.encode(pictures, batch_size=1) - together).max() < 1e-6
+    assert np.array_equal(lite0.encode(pictures, batch_size=1), together)
+
+
+def test_threads_may_share_one_encoder(lite0: pt.ImageEncoder, minilm: pt.TextEncoder, pixels: np.ndarray) -> None:
+    pictures = [pixels, pixels[::-1].copy()]
+    texts = [["a red apple"] * 3, ["two dogs on a beach, seen from far away"] * 3]
+    expected = [(lite0.encode(picture), minilm.encode(text)) for picture, text in zip(pictures, texts, strict=True)]
+
+    def encode(which: int) -> bool:
+        same = True
+        for _ in range(20):
+            same &= np.array_equal(lite0.encode(pictures[which]), expected[which][0])
+            same &= np.array_equal(minilm.encode(texts[which]), expected[which][1])
+        return same
+
+    with ThreadPoolExecutor(2) as threads:
+        assert list(threads.map(encode, (0, 1))) == [True, True]
 
 
 def test_unreadable_pictures_raise_or_are_reported(lite0: pt.ImageEncoder, photo: Path, tmp_path: Path) -> None:
@@ -82,6 +114,17 @@ def test_unreadable_pictures_raise_or_are_reported(lite0: pt.ImageEncoder, photo
     assert [error.index for error in result.errors] == [1, 3]
     assert "HTML" in result.errors[0].reason
     assert np.array_equal(result.embeddings, np.stack([lite0.encode(photo)] * 3))
+
+
+def test_errors_name_a_path_once_and_of_any_bytes(lite0: pt.ImageEncoder, photo: Path, tmp_path: Path) -> None:
+    broken = os.fsdecode(os.fsencode(tmp_path) + b"/bad\xff.jpg")
+    Path(broken).write_bytes(b"no picture")
+    result = lite0.encode([broken, photo], on_error="skip")
+    assert result.kept.tolist() == [1]
+    assert result.errors[0].reason.count("bad\udcff.jpg") == 1
+    with pytest.raises(pt.DecodeError) as raised:
+        lite0.encode([photo, broken])
+    assert str(raised.value).count("bad\udcff.jpg") == 1
 
 
 def test_classify_gives_probabilities(lite0: pt.ImageEncoder, pixels: np.ndarray) -> None:

@@ -145,3 +145,25 @@ def test_no_expression_reaches_sql_as_text(text: str) -> None:
     connection.execute("CREATE TABLE items (id, path, size, mtime, width, height, format, text, added_at, metadata)")
     connection.execute(f"SELECT id FROM items WHERE {condition.sql}", condition.parameters).fetchall()
     connection.close()
+
+
+def test_long_and_deep_conditions_run_or_are_refused() -> None:
+    connection = sqlite3.connect(":memory:")
+    connection.execute("CREATE TABLE items (id INTEGER, metadata TEXT)")
+    connection.execute("INSERT INTO items VALUES (7, '{}')")
+
+    def count(expression: str) -> int:
+        where = parse_where(expression, [])
+        sql = f"SELECT count(*) FROM items WHERE {where.sql}"
+        return int(connection.execute(sql, where.parameters).fetchone()[0])
+
+    for word in ("or", "and"):
+        assert count(f" {word} ".join(["id = 7"] * 900)) == 1
+        with pytest.raises(ValueError, match=r"more than 900 conditions; use a list instead: label in"):
+            count(f" {word} ".join(["id = 7"] * 901))
+    for opening, closing, limit in (("id = 8 or id = 7 and (", ")", 15), ("id in (8) or id = 7 and not (", ")", 7)):
+        assert count(opening * limit + "id = 7" + closing * limit) in (0, 1)
+        with pytest.raises(ValueError, match="more than 16 levels deep"):
+            count(opening * (limit + 1) + "id = 7" + closing * (limit + 1))
+    with pytest.raises(TypeError, match="where: expected a condition as text"):
+        parse_where(5, [])  # type: ignore[arg-type]

@@ -149,8 +149,38 @@ def test_missing_files_and_folders(tmp_path: Path) -> None:
 def test_errors_name_the_file_and_its_place(pixels: NDArray[np.uint8], tmp_path: Path) -> None:
     path = tmp_path / "broken.jpg"
     path.write_bytes(encoded(pixels, "JPEG")[:-40])
-    with pytest.raises(pt.DecodeError, match=r"image 1: .*broken\.jpg: JPEG"):
+    with pytest.raises(pt.DecodeError, match=r"^[^:]*broken\.jpg: JPEG"):
         pt.Preprocess("imagenet").apply([pixels, path])
+    with pytest.raises(pt.DecodeError, match=r"^image 1: JPEG"):
+        pt.Preprocess("imagenet").apply([pixels, path.read_bytes()])
+
+
+def test_a_picture_too_thin_to_resize_is_a_bad_picture(tmp_path: Path) -> None:
+    thin = np.zeros((1, 900_000, 3), np.uint8)
+    path = tmp_path / "thin.png"
+    path.write_bytes(images.encode_png(thin))
+    for side, reason in ((200, "pixels are too many"), (2000, "too thin")):
+        prepare = pt.Preprocess(resize=side, crop=224)
+        with pytest.raises(pt.DecodeError, match=f"^image 0: resize: .*{reason}"):
+            prepare.apply(thin)
+        with pytest.raises(pt.DecodeError, match=rf"^[^:]*thin\.png: resize: .*{reason}"):
+            prepare.apply(path)
+
+
+def test_opencv_keeps_the_settings_that_others_made(pixels: NDArray[np.uint8]) -> None:
+    images.encode_png(pixels)  # opens the decoders here, which tells where OpenCV lies
+    core = next(name for name in Path("/proc/self/maps").read_text().split() if "libopencv_core" in name)
+    script = (
+        "import ctypes, sys, numpy as np, pictrieve as pt\n"
+        f"core = ctypes.CDLL({core!r})\n"
+        "core._ZN2cv13setNumThreadsEi(5)\n"
+        "before = core._ZN2cv5utils7logging11getLogLevelEv()\n"
+        "for name in sys.argv[1:]: pt.images.decode(bytes.fromhex(name))\n"
+        "assert core._ZN2cv13getNumThreadsEv() == 5, 'threads'\n"
+        "assert core._ZN2cv5utils7logging11getLogLevelEv() == before, 'log level'\n"
+    )
+    files = [encoded(pixels, kind).hex() for kind in ("WEBP", "TIFF", "BMP", "PPM")]
+    subprocess.run([sys.executable, "-c", script, *files], check=True, timeout=60)
 
 
 def test_results_do_not_depend_on_threads(pixels: NDArray[np.uint8]) -> None:

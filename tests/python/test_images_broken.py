@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import io
 import struct
+import subprocess
+import sys
 import zlib
 from pathlib import Path
 
@@ -69,6 +71,37 @@ def test_foreign_bytes_are_named(kind: str) -> None:
 def test_bombs_are_refused_by_their_header(bomb: bytes) -> None:
     with pytest.raises(pt.DecodeError, match="max_pixels"):
         images.decode(bomb)
+
+
+def gif_with_frame(file: bytes, width: int, height: int) -> bytes:
+    """Change the size of the first frame, but not that of the canvas."""
+    place = file.index(b"\x2c\0\0\0\0") + 5
+    return file[:place] + struct.pack("<HH", width, height) + file[place + 4 :]
+
+
+def test_a_gif_frame_larger_than_its_canvas_is_bounded(pixels: NDArray[np.uint8]) -> None:
+    file = encoded(pixels, "GIF", interlace=0)
+    with pytest.raises(pt.DecodeError, match="max_pixels"):
+        images.decode(gif_with_frame(file, 65535, 65535))
+    whole = images.decode(file)
+    assert np.array_equal(images.decode(gif_with_frame(file, 52, 3_000)), whole)  # rows below the canvas stay unread
+
+
+def test_encoding_without_memory_is_an_error() -> None:
+    script = (
+        "import re, resource, numpy as np, pictrieve as pt\n"
+        "noise = np.random.default_rng(0).integers(0, 256, (3000, 3000, 3), np.uint8)\n"
+        "pt.images.encode_jpeg(noise[:9, :9])\n"
+        "used = int(re.search(r'VmSize:\\s+(\\d+)', open('/proc/self/status').read())[1]) << 10\n"
+        "for spare in (4, 8, 12, 16, 24):\n"
+        "    resource.setrlimit(resource.RLIMIT_AS, (used + (spare << 20), -1))\n"
+        "    try:\n"
+        "        pt.images.encode_jpeg(noise, 100)\n"
+        "        raise SystemExit('expected too little memory')\n"
+        "    except (MemoryError, pt.Error):\n"
+        "        pass\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
 
 
 def test_max_pixels(pixels: NDArray[np.uint8]) -> None:

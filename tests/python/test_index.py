@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from pathlib import Path
@@ -144,6 +145,8 @@ def test_min_score_gives_offsets_for_a_batch_and_none_for_one_query(factory: str
         own = slice(result.offsets[i], result.offsets[i + 1])
         np.testing.assert_array_equal(result.ids[own], full.ids[i][scores >= 0.5])
     assert index.search(queries[0], 10, min_score=0.5).offsets is None
+    with pytest.raises(ValueError, match="min_score: expected a number, got NaN"):
+        index.search(queries, 10, min_score=float("nan"))
 
 
 def test_out_is_written_in_place(factory: str) -> None:
@@ -180,6 +183,27 @@ def test_ids_go_on_from_the_largest_so_far() -> None:
     assert index.ids.tolist() == [7, -5, 8, 9]
 
 
+def test_ids_are_not_given_twice_by_an_index_that_was_saved(tmp_path: Path) -> None:
+    index = filled(count=10)
+    index.remove([7, 8, 9])
+    index.save(tmp_path / "saved.index")
+    loaded = pt.Index.load(tmp_path / "saved.index")
+    loaded.add(random_rows(1))
+    assert loaded.ids.tolist() == [0, 1, 2, 3, 4, 5, 6, 10]
+
+
+def test_ids_past_the_largest_integer_are_refused() -> None:
+    index = pt.Index(16)
+    index.add(random_rows(1), ids=[2**63 - 2])
+    for replace in (False, True):
+        with pytest.raises(ValueError, match="choose them yourself"):
+            index.add(random_rows(2), replace=replace)
+    index.add(random_rows(1), ids=[2**63 - 1])
+    with pytest.raises(ValueError, match="choose them yourself"):
+        index.add(random_rows(1), replace=True)
+    assert index.ids.tolist() == [2**63 - 2, 2**63 - 1]
+
+
 def test_the_same_seed_and_one_thread_give_the_same_graph(tmp_path: Path) -> None:
     before = pt.num_threads()
     try:
@@ -206,6 +230,17 @@ def test_a_saved_index_goes_on_as_if_it_had_stayed(factory: str, tmp_path: Path)
         assert loaded.search(queries, 5).ids.min() >= 300
         loaded.save(tmp_path / "saved again.index")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["saved again.index", "saved.index"]
+
+
+def test_paths_may_hold_any_bytes(tmp_path: Path) -> None:
+    path = os.path.join(os.fsencode(tmp_path), b"caf\xe9.index")
+    for name in (path, os.fsdecode(path)):
+        filled(count=3).save(name)
+        assert len(pt.Index.load(name)) == 3
+        os.remove(name)
+        with pytest.raises(FileNotFoundError) as failed:
+            pt.Index.load(name)
+        assert os.fsencode(failed.value.filename) == path
 
 
 @pytest.mark.parametrize("name", ["flat_l2", "hnsw_cosine"])
@@ -241,6 +276,11 @@ def test_loading_what_is_no_index_says_so(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("not an index, but long enough to be one")
     with pytest.raises(pt.FormatError, match="does not begin as an index"):
         pt.Index.load(tmp_path / "text")
+    with pytest.raises(IsADirectoryError):
+        pt.Index.load(tmp_path)
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="regular file"):  # and does not wait for somebody who writes
+        pt.Index.load(tmp_path / "pipe")
     with pytest.raises(FileNotFoundError):
         filled().save(tmp_path / "no folder" / "index")
 

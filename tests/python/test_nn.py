@@ -56,6 +56,23 @@ def test_unsupported_configurations_are_refused(key: str, value: str) -> None:
         pt.nn.TextNetwork(None, {key: value})
 
 
+@pytest.mark.parametrize(
+    "key",
+    ["vocab_size", "hidden_size", "num_hidden_layers", "intermediate_size", "max_position_embeddings"],
+)
+@pytest.mark.parametrize("value", [0, -5, 2**31 - 1])
+def test_sizes_no_network_has_are_refused(key: str, value: int) -> None:
+    with pytest.raises(ValueError, match=f"{key}: expected 1 to .*, got {value}"):
+        pt.nn.TextNetwork(None, {"num_attention_heads": 1, key: value})
+
+
+def test_a_network_larger_than_memory_is_an_error_in_words() -> None:
+    with pytest.raises(pt.Error, match=r"text network: .*allocate") as raised:
+        pt.nn.TextNetwork(None, {"vocab_size": 1 << 24, "hidden_size": 1 << 24, "num_attention_heads": 1})
+    assert "frame #" not in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
 def test_random_networks_are_seeded_and_say_so(image_network: pt.nn.ImageNetwork) -> None:
     pixels = np.random.default_rng(0).uniform(-1, 1, (1, 3, 32, 32)).astype(np.float32)
     same = pt.nn.ImageNetwork("efficientnet_lite0", None, {}, seed=1)

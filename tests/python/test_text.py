@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 from pathlib import Path
 
@@ -138,8 +139,23 @@ def test_from_pretrained_refuses_other_special_tokens(tmp_path: Path) -> None:
 def test_missing_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"neither vocab.txt nor tokenizer.json"):
         WordPieceTokenizer.from_pretrained(tmp_path)
-    with pytest.raises(FileNotFoundError, match=r"cannot open .*absent.txt"):
+    with pytest.raises(FileNotFoundError, match="cannot be opened") as caught:
         WordPieceTokenizer(tmp_path / "absent.txt")
+    assert caught.value.filename == str(tmp_path / "absent.txt")
+
+
+def test_vocabularies_are_read_from_files_only(tmp_path: Path) -> None:
+    with pytest.raises(IsADirectoryError):
+        WordPieceTokenizer(tmp_path)
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="expected a regular file"):
+        WordPieceTokenizer(tmp_path / "pipe")
+
+
+def test_a_vocabulary_may_have_a_name_of_any_bytes(tmp_path: Path) -> None:
+    path = os.fsdecode(os.fsencode(tmp_path) + b"/v\xff.txt")
+    Path(path).write_text("\r\n".join(VOCAB) + "\n", encoding="utf-8")
+    assert WordPieceTokenizer(path).tokens == WordPieceTokenizer(Path(path)).tokens == tuple(VOCAB)
 
 
 @pytest.mark.parametrize(

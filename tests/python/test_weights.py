@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import importlib
 import io
 import os
@@ -163,6 +164,31 @@ def test_foreign_files(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(FileNotFoundError, match=r"looked for model\.safetensors"):
         _core.read_weights(tmp_path / "empty")
+
+
+def test_archive_entries_that_share_bytes_are_refused(tmp_path: Path) -> None:
+    content = io.BytesIO(saved({"a": torch.zeros(10_000)}, new=True))
+    with zipfile.ZipFile(content, "a") as archive:
+        archive.comment = b"x"  # so that the directory is written again
+        twin = copy.copy(next(entry for entry in archive.infolist() if entry.filename.endswith("/data/0")))
+        twin.filename += "1"
+        archive.filelist.append(twin)
+    with pytest.raises(FormatError, match="overlapping files"):
+        read_bytes(tmp_path, content.getvalue())
+
+
+def test_folders_that_cannot_be_searched_are_os_errors(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").symlink_to("model.safetensors")
+    with pytest.raises(OSError, match="Too many levels") as caught:
+        _core.read_weights(tmp_path)
+    assert caught.value.filename == str(tmp_path / "model.safetensors")
+
+
+def test_paths_of_any_bytes(tmp_path: Path) -> None:
+    path = os.fsdecode(os.fsencode(tmp_path) + b"/w\xff.safetensors")
+    _core.write_safetensors(path, {"a": np.ones(3)})
+    _core.write_safetensors(os.fsencode(path) + b"2", _core.read_weights(os.fsencode(path)))
+    assert _core.weights_fingerprint(path) == _core.weights_fingerprint(Path(path + "2"))
 
 
 def test_mutations_are_refused_or_read(tmp_path: Path) -> None:

@@ -17,11 +17,9 @@ class MappedFile {
   MappedFile(const MappedFile&) = delete;
   MappedFile& operator=(const MappedFile&) = delete;
 
-  const std::string& path() const { return path_; }
   std::span<const std::byte> bytes() const { return {data_, size_}; }
 
  private:
-  std::string path_;
   const std::byte* data_ = nullptr;
   size_t size_ = 0;
 };

@@ -118,13 +118,18 @@ void parallel_for(int64_t count, int64_t grain, const std::function<void(int64_t
   grain = std::max<int64_t>(grain, 1);
   const int64_t pieces = (count + grain - 1) / grain;
   const int threads = inside_body ? 1 : static_cast<int>(std::min<int64_t>(num_threads(), pieces));
+  const bool watched = monitor && !inside_body && count > 0;  // the calling thread tells the monitor instead of working
   Loop loop(count, grain, body);
   std::vector<std::thread> workers;
-  if (monitor && !inside_body && count > 0) {
-    for (int i = 0; i < threads; ++i) workers.emplace_back(&Loop::work_as_thread, &loop, i);
-    loop.watch(threads, monitor);
+  workers.reserve(static_cast<size_t>(threads));
+  try {
+    for (int i = watched ? 0 : 1; i < threads; ++i) workers.emplace_back(&Loop::work_as_thread, &loop, i);
+  } catch (const std::exception&) {
+    // No more threads or memory for them: those that started do the work, or this one does.
+  }
+  if (watched && !workers.empty()) {
+    loop.watch(static_cast<int>(workers.size()), monitor);
   } else {
-    for (int i = 1; i < threads; ++i) workers.emplace_back(&Loop::work_as_thread, &loop, i);
     const int outer_budget = omp_get_max_threads();
     omp_set_num_threads(1);
     loop.work(0);

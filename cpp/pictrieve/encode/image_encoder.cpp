@@ -21,16 +21,6 @@ void softmax_rows(MatrixView<float> rows) {
   }
 }
 
-std::string place(const ImageSource& source, int64_t index) {
-  if (const auto* path = std::get_if<std::string>(&source)) return *path;
-  return message("images[", index, "]");
-}
-
-/// Copies row `from` of `source` to row `to` of `target`, where both are wanted.
-void copy_row(MatrixView<float> source, int64_t from, MatrixView<float> target, int64_t to) {
-  if (target.rows > 0) std::copy_n(source.row(from), source.cols, target.row(to));
-}
-
 /// All that one call shares between its threads.
 class Call {
  public:
@@ -38,13 +28,10 @@ class Call {
        const ImageEncoder::Options& options, const ImageRows& rows)
       : network_(network), preprocess_(preprocess), images_(images), options_(options), rows_(rows) {}
 
-  /// Takes pictures [begin, end) through all the steps.
-  void run(int64_t begin, int64_t end, Worker worker) {
-    const Matrix<float> pixels(end - begin, int64_t{3} * preprocess_.height() * preprocess_.width());
-    std::vector<int64_t> readable;
-    for (int64_t i = begin; i < end && !worker.should_stop(); ++i)
-      if (prepare(i, pixels.row(static_cast<int64_t>(readable.size())))) readable.push_back(i);
-    if (!readable.empty() && !worker.should_stop()) compute(pixels, readable, worker.index);
+  /// Takes one picture through all the steps.
+  void run(int64_t index, Worker worker) {
+    const Matrix<float> pixels(1, preprocess_.values_per_image());
+    if (prepare(index, pixels.data()) && !worker.should_stop()) compute(pixels.data(), index);
   }
 
   std::vector<ImageFailure> failures() {
@@ -62,7 +49,10 @@ class Call {
       if (options_.stop_at_failure) throw;
       fail(index, e.what());
     } catch (const DecodeError& e) {
-      if (options_.stop_at_failure) throw DecodeError(message(place(source, index), ": ", e.what()));
+      if (options_.stop_at_failure) {
+        if (std::holds_alternative<std::string>(source)) throw;  // it names the path
+        throw DecodeError(message("images[", options_.first_index + index, "]: ", e.what()));
+      }
       fail(index, e.what());
     }
     return false;
@@ -75,30 +65,15 @@ class Call {
     failures_.push_back({index, reason});
   }
 
-  /// Runs the network on the first rows of `pixels`, which belong to the pictures `indices`.
-  void compute(MatrixView<const float> pixels, const std::vector<int64_t>& indices, int worker) const {
-    const auto count = static_cast<int64_t>(indices.size());
-    const int64_t first = indices.front();
-    if (indices.back() - first + 1 == count) {  // nobody failed between them: straight into their rows
-      const auto part = [&](MatrixView<float> all) { return all.rows > 0 ? all.slice(first, first + count) : all; };
-      return run_network(pixels, count, {part(rows_.features), part(rows_.probabilities)}, worker);
-    }
-    const Matrix<float> features(rows_.features.rows > 0 ? count : 0, network_.dim());
-    const Matrix<float> probabilities(rows_.probabilities.rows > 0 ? count : 0, network_.classes());
-    run_network(pixels, count, {features, probabilities}, worker);
-    for (int64_t i = 0; i < count; ++i) {
-      copy_row(features, i, rows_.features, indices[static_cast<size_t>(i)]);
-      copy_row(probabilities, i, rows_.probabilities, indices[static_cast<size_t>(i)]);
-    }
-  }
-
-  void run_network(MatrixView<const float> pixels, int64_t count, const ImageRows& target, int worker) const {
-    ImageOutputs out;  // a matrix without rows is not wanted, wherever it points
-    if (target.features.rows > 0) out.features = target.features;
-    if (target.probabilities.rows > 0) out.logits = target.probabilities;
-    network_.run(pixels.data, static_cast<int>(count), preprocess_.height(), preprocess_.width(), out, worker);
-    if (options_.normalize) l2_normalize_rows(target.features);
-    softmax_rows(target.probabilities);
+  void compute(const float* pixels, int64_t index) const {
+    // A matrix without rows is not wanted, wherever it points.
+    const auto row = [&](MatrixView<float> all) {
+      return all.rows > 0 ? all.slice(index, index + 1) : MatrixView<float>{};
+    };
+    const ImageOutputs out{.features = row(rows_.features), .logits = row(rows_.probabilities)};
+    network_.run(pixels, 1, preprocess_.height(), preprocess_.width(), out);
+    if (options_.normalize) l2_normalize_rows(out.features);
+    softmax_rows(out.logits);
   }
 
   const ImageNetwork& network_;
@@ -124,13 +99,8 @@ std::vector<ImageFailure> ImageEncoder::encode(std::span<const ImageSource> imag
   };
   check(rows.features, dim(), "features");
   check(rows.probabilities, classes(), "probabilities");
-  const int64_t preferred = network_->preferred_batch();
-  const int64_t batch = options.batch > 0 ? std::min(options.batch, preferred) : preferred;
-  const int64_t share = (count + num_threads() - 1) / num_threads();
   Call call(*network_, preprocess_, images, options, rows);
-  parallel_for(
-      count, std::max<int64_t>(1, std::min(batch, share)),
-      [&](int64_t begin, int64_t end, Worker worker) { call.run(begin, end, worker); }, monitor);
+  parallel_for(count, 1, [&](int64_t index, int64_t, Worker worker) { call.run(index, worker); }, monitor);
   return call.failures();
 }
 

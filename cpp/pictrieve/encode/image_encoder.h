@@ -33,7 +33,7 @@ class ImageEncoder {
     /// Throw at the first unreadable picture (its reason, its place in the list). Otherwise its rows are zeros and it
     /// stands among the failures.
     bool stop_at_failure = true;
-    int64_t batch = 0;  ///< pictures per run of the network, at most; 0: as the network prefers
+    int64_t first_index = 0;  ///< number of images[0] in the caller's own list, for messages
   };
 
   ImageEncoder(std::shared_ptr<const ImageNetwork> network, Preprocess preprocess);
@@ -41,8 +41,8 @@ class ImageEncoder {
   int dim() const { return network_->dim(); }
   int classes() const { return network_->classes(); }
 
-  /// Each thread takes a few pictures at a time through all the steps, so that one decodes while another computes.
-  /// Returns the failures by index.
+  /// Each thread takes one picture at a time through all the steps, so that one decodes while another computes.
+  /// Returns the failures by index. Any number of threads may call it at once.
   std::vector<ImageFailure> encode(std::span<const ImageSource> images, const Options& options, const ImageRows& rows,
                                    const Monitor& monitor = {}) const;
 

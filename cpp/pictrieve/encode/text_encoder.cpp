@@ -76,12 +76,12 @@ Truncation TextEncoder::encode(std::span<const std::string_view> texts, bool nor
   const std::vector<size_t> bounds = cut_into_pieces(tokens, order, budget);
 
   std::atomic<int64_t> done{0};
-  const auto run_piece = [&](int64_t piece, int64_t, Worker worker) {
+  const auto run_piece = [&](int64_t piece, int64_t, Worker) {
     const auto first = bounds[static_cast<size_t>(piece)];
     const auto part = std::span(order).subspan(first, bounds[static_cast<size_t>(piece) + 1] - first);
     const PackedTokens packed = gather(tokens, part);
     const Matrix<float> encoded(static_cast<int64_t>(part.size()), dim());
-    network_->run(packed.ids, packed.offsets, options_.pooling, encoded, worker.index);
+    network_->run(packed.ids, packed.offsets, options_.pooling, encoded);
     if (normalize) l2_normalize_rows(encoded);
     for (size_t i = 0; i < part.size(); ++i)
       std::copy_n(encoded.row(static_cast<int64_t>(i)), dim(), rows.row(part[i]));

@@ -39,15 +39,15 @@ std::vector<uint8_t> without_orientation(std::span<const uint8_t> bytes) {
   return copy;
 }
 
-Image decode_stored(std::span<const uint8_t> bytes, const PictureHeader& header, int target_short_side) {
+Image decode_stored(std::span<const uint8_t> bytes, const PictureHeader& header, const DecodeOptions& options) {
   const CodecTable& codecs = codec_table();
   switch (header.format) {
     case PictureFormat::Jpeg:
-      return codecs.decode_jpeg(bytes, jpeg_reduction(header, target_short_side));
+      return codecs.decode_jpeg(bytes, jpeg_reduction(header, options.target_short_side));
     case PictureFormat::Png:
       return codecs.decode_png(bytes);
     case PictureFormat::Gif:
-      return codecs.decode_gif(bytes);
+      return codecs.decode_gif(bytes, options.max_pixels);
     case PictureFormat::Tiff:
       return codecs.decode_other(without_orientation(bytes), header.format);
     case PictureFormat::WebP:
@@ -66,7 +66,7 @@ Image decode(std::span<const uint8_t> bytes, const DecodeOptions& options) {
   require_size(header, options.max_pixels);
   require<DecodeError>(bytes.size() <= std::numeric_limits<int>::max(), "picture: expected less than 2 GiB, got ",
                        bytes.size(), " bytes");
-  Image image = decode_stored(bytes, header, options.target_short_side);
+  Image image = decode_stored(bytes, header, options);
   if (image.channels() != 3) image = to_rgb(image, options.alpha);
   return options.apply_exif ? upright(image, header.orientation) : image;
 }

@@ -1,15 +1,15 @@
 #include "pictrieve/image/exif.h"
 
-#include "pictrieve/image/byte_reader.h"
+#include "pictrieve/image/header_bytes.h"
 
 namespace pictrieve {
 
 std::optional<TiffField> find_tiff_field(std::span<const uint8_t> tiff, uint16_t tag) {
   constexpr uint64_t kEntryBytes = 12;
   constexpr uint32_t kShort = 3, kLong = 4;
-  const bool big_endian = ByteReader(tiff).matches(0, std::string_view("MM\0*", 4));
-  if (!big_endian && !ByteReader(tiff).matches(0, std::string_view("II*\0", 4))) return std::nullopt;
-  const ByteReader reader(tiff, big_endian);
+  const bool big_endian = HeaderBytes(tiff).matches(0, std::string_view("MM\0*", 4));
+  if (!big_endian && !HeaderBytes(tiff).matches(0, std::string_view("II*\0", 4))) return std::nullopt;
+  const HeaderBytes reader(tiff, big_endian);
   if (!reader.has(4, 4)) return std::nullopt;
   const uint64_t directory = reader.u32(4);
   if (!reader.has(directory, 2)) return std::nullopt;
@@ -28,7 +28,7 @@ std::optional<TiffField> find_tiff_field(std::span<const uint8_t> tiff, uint16_t
 
 int exif_orientation(std::span<const uint8_t> exif) {
   constexpr std::string_view kPrefix("Exif\0\0", 6);
-  if (ByteReader(exif).matches(0, kPrefix)) exif = exif.subspan(kPrefix.size());
+  if (HeaderBytes(exif).matches(0, kPrefix)) exif = exif.subspan(kPrefix.size());
   const std::optional<TiffField> field = find_tiff_field(exif, kTiffOrientation);
   return field && field->value >= 1 && field->value <= 8 ? static_cast<int>(field->value) : 1;
 }

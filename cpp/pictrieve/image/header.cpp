@@ -5,8 +5,8 @@
 #include <cstdlib>
 #include <utility>
 
-#include "pictrieve/image/byte_reader.h"
 #include "pictrieve/image/exif.h"
+#include "pictrieve/image/header_bytes.h"
 #include "pictrieve/image/sniff.h"
 
 namespace pictrieve {
@@ -16,7 +16,7 @@ using namespace std::string_view_literals;
 
 /// Walks the marker segments up to the first scan.
 void read_jpeg(std::span<const uint8_t> bytes, PictureHeader& header) {
-  const ByteReader reader(bytes, true);
+  const HeaderBytes reader(bytes, true);
   bool oriented = false;
   for (uint64_t at = 2;;) {
     while (reader.u8(at) != 0xFF) ++at;  // libjpeg skips such bytes, too
@@ -39,7 +39,7 @@ void read_jpeg(std::span<const uint8_t> bytes, PictureHeader& header) {
 }
 
 void read_png(std::span<const uint8_t> bytes, PictureHeader& header) {
-  const ByteReader reader(bytes, true);
+  const HeaderBytes reader(bytes, true);
   require<DecodeError>(reader.has(0, 33) && reader.matches(12, "IHDR"sv), "PNG: the header is damaged or truncated");
   header.width = reader.u32(16);
   header.height = reader.u32(20);
@@ -51,14 +51,14 @@ void read_png(std::span<const uint8_t> bytes, PictureHeader& header) {
 }
 
 void read_gif(std::span<const uint8_t> bytes, PictureHeader& header) {
-  const ByteReader reader(bytes);
+  const HeaderBytes reader(bytes);
   header.width = reader.u16(6);
   header.height = reader.u16(8);
 }
 
 void read_webp(std::span<const uint8_t> bytes, PictureHeader& header) {
   constexpr uint32_t kSizeMask = 0x3FFF;  // 14 bits
-  const ByteReader reader(bytes);
+  const HeaderBytes reader(bytes);
   const uint64_t body = 20;  // of the first chunk
   if (reader.matches(12, "VP8 "sv)) {
     require<DecodeError>(reader.matches(body + 3, "\x9D\x01\x2A"sv), "WebP: the frame header is damaged");
@@ -88,14 +88,14 @@ void read_tiff(std::span<const uint8_t> bytes, PictureHeader& header) {
 }
 
 void read_bmp(std::span<const uint8_t> bytes, PictureHeader& header) {
-  const ByteReader reader(bytes);
+  const HeaderBytes reader(bytes);
   const bool core = reader.u32(14) == 12;  // OS/2 header
   header.width = core ? reader.u16(18) : static_cast<int32_t>(reader.u32(18));
   header.height = core ? reader.u16(20) : std::abs(int64_t{static_cast<int32_t>(reader.u32(22))});
 }
 
 /// Next number of a PNM header, after white space and comments.
-int64_t pnm_number(const ByteReader& reader, uint64_t& at) {
+int64_t pnm_number(const HeaderBytes& reader, uint64_t& at) {
   constexpr int64_t kTooLarge = int64_t{1} << 32;
   for (;; ++at) {
     if (reader.u8(at) == '#')
@@ -110,7 +110,7 @@ int64_t pnm_number(const ByteReader& reader, uint64_t& at) {
 }
 
 void read_pnm(std::span<const uint8_t> bytes, PictureHeader& header) {
-  const ByteReader reader(bytes);
+  const HeaderBytes reader(bytes);
   uint64_t at = 2;
   header.width = pnm_number(reader, at);
   header.height = pnm_number(reader, at);

@@ -114,9 +114,15 @@ void Preprocess::apply_encoded(std::span<const uint8_t> bytes, float* out_chw) c
 }
 
 void Preprocess::apply_source(const ImageSource& source, float* out_chw) const {
-  const auto* pixels = std::get_if<ImageView>(&source);
-  if (pixels != nullptr) return apply(*pixels, out_chw);
-  apply(decode_source(source, decoding()), out_chw);
+  if (const auto* pixels = std::get_if<ImageView>(&source)) return apply(*pixels, out_chw);
+  if (const auto* bytes = std::get_if<std::span<const uint8_t>>(&source)) return apply_encoded(*bytes, out_chw);
+  const auto& path = std::get<std::string>(source);
+  const std::vector<uint8_t> bytes = read_file(path);
+  try {
+    apply_encoded(bytes, out_chw);
+  } catch (const DecodeError& e) {
+    throw DecodeError(path + ": " + e.what());
+  }
 }
 
 std::string Preprocess::fingerprint() const {
@@ -136,6 +142,7 @@ void preprocess_all(const Preprocess& preprocess, std::span<const ImageSource> s
       try {
         preprocess.apply_source(sources[i], out + i * preprocess.values_per_image());
       } catch (const DecodeError& e) {
+        if (std::holds_alternative<std::string>(sources[i])) throw;
         throw DecodeError(message("image ", i, ": ", e.what()));
       }
     }

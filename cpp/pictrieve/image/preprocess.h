@@ -58,7 +58,7 @@ class Preprocess {
   /// Throws std::invalid_argument where the steps do not lead to one fixed size.
   explicit Preprocess(PreprocessOptions options);
 
-  /// Pixels (grey, RGB, RGBA) to float (3, height(), width()).
+  /// Pixels (grey, RGB, RGBA) to float (3, height(), width()). DecodeError where they are too thin to be resized.
   void apply(ImageView image, float* out_chw) const;
   void apply_encoded(std::span<const uint8_t> bytes, float* out_chw) const;
   /// Errors name the path where there is one.
@@ -67,7 +67,6 @@ class Preprocess {
   int height() const { return height_; }
   int width() const { return width_; }
   int64_t values_per_image() const { return int64_t{3} * height_ * width_; }
-  const PreprocessOptions& options() const { return options_; }
 
   /// Canonical text of every option that changes numbers: equal texts, equal results.
   std::string fingerprint() const;
@@ -82,7 +81,8 @@ class Preprocess {
   std::array<std::array<float, 256>, 3> values_{};  ///< network input of each 8-bit value, per output channel
 };
 
-/// Applies to each source, in parallel: out is float (sources, 3, height, width).
+/// Applies to each source, in parallel: out is float (sources, 3, height, width). A DecodeError names the path, or the
+/// place of a source without one.
 void preprocess_all(const Preprocess& preprocess, std::span<const ImageSource> sources, float* out,
                     const Monitor& monitor = {});
 

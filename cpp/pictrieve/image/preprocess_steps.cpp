@@ -14,15 +14,12 @@ namespace {
 int rounded_half(int64_t twice) { return static_cast<int>(std::nearbyint(static_cast<double>(twice) / 2.0)); }
 
 PixelSize resized(PixelSize from, const ResizeStep& step) {
-  constexpr int64_t kLargestSide = 1 << 30;
   if (step.mode == ResizeMode::Stretch) return {step.height, step.width};
   const double height = static_cast<double>(from.height), width = static_cast<double>(from.width);
   PixelSize to{step.height, step.width};
   if (step.mode == ResizeMode::Shortest) {
     const int64_t side = int64_t{step.height} * std::max(from.height, from.width) / std::min(from.height, from.width);
     to = from.height <= from.width ? PixelSize{step.height, side} : PixelSize{side, step.height};
-    require(side <= kLargestSide, "resize: the picture of ", from.height, " x ", from.width,
-            " is too thin for a short side of ", step.height);
   } else if (width / height > static_cast<double>(step.width) / step.height) {  // as PIL.ImageOps.contain
     to.height = std::max<int64_t>(1, std::llrint(height / width * step.width));
   } else {
@@ -76,11 +73,20 @@ class Runner {
     current_.view = current_.pixels;
   }
 
+  /// Where the picture is too thin for the step, that is a fault of the picture.
+  PixelSize resized_checked(const ResizeStep& step) const {
+    constexpr int64_t kLargestSide = 1 << 30;
+    const PixelSize from = size(), to = resized(from, step);
+    require<DecodeError>(std::max(to.height, to.width) <= kLargestSide, "resize: the picture of ", from.height, " x ",
+                         from.width, " is too thin for a short side of ", step.height);
+    return to;
+  }
+
   /// A crop in pixels right behind a resize needs only its part of the resized picture.
   bool fuses(const ResizeStep& step, size_t next) const {
     if (step.mode == ResizeMode::Pad || next >= options_.steps.size()) return false;
     const auto* crop = std::get_if<CropStep>(&options_.steps[next]);
-    const PixelSize to = resized(size(), step);
+    const PixelSize to = resized_checked(step);
     return crop != nullptr && crop->fraction == 0 && crop->height <= to.height && crop->width <= to.width;
   }
 
@@ -91,14 +97,15 @@ class Runner {
   }
 
   void apply(const ResizeStep& step, const CropStep& crop) {
-    const PixelSize to = resized(size(), step);
+    const PixelSize to = resized_checked(step);
     keep(resize_part(to, centre(to, crop)));
   }
 
   void apply(const ResizeStep& step) {
     constexpr int64_t kMostPixels = 178'956'970;
-    const PixelSize to = resized(size(), step);
-    require(to.height * to.width <= kMostPixels, "resize: ", to.height, " x ", to.width, " pixels are too many");
+    const PixelSize to = resized_checked(step);
+    require<DecodeError>(to.height * to.width <= kMostPixels, "resize: ", to.height, " x ", to.width,
+                         " pixels are too many");
     keep(resize_part(to, {0, 0, static_cast<int>(to.height), static_cast<int>(to.width)}));
     if (step.mode == ResizeMode::Pad) keep(centred(current_.view, step.height, step.width, step.pad_value, false));
   }
@@ -153,7 +160,7 @@ int needed_short_side(std::span<const PreprocessStep> steps) {
   for (const PreprocessStep& step : steps) {
     if (const auto* resize = std::get_if<ResizeStep>(&step)) {
       const int side = resize->mode == ResizeMode::Shortest ? resize->height : std::max(resize->height, resize->width);
-      return static_cast<int>(std::ceil(side / kept));
+      return static_cast<int>(std::min(std::ceil(side / kept), 1e9));  // larger than any picture
     }
     const auto& crop = std::get<CropStep>(step);
     if (crop.fraction == 0) return 0;

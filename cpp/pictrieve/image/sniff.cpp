@@ -4,7 +4,7 @@
 #include <optional>
 #include <string>
 
-#include "pictrieve/image/byte_reader.h"
+#include "pictrieve/image/header_bytes.h"
 
 namespace pictrieve {
 namespace {
@@ -13,7 +13,7 @@ using namespace std::string_view_literals;
 
 constexpr std::string_view kSupported = "JPEG, PNG, GIF, WebP, TIFF, BMP and PNM (PBM, PGM, PPM)";
 
-std::optional<PictureFormat> known_format(const ByteReader& reader) {
+std::optional<PictureFormat> known_format(const HeaderBytes& reader) {
   if (reader.matches(0, "\xFF\xD8\xFF"sv)) return PictureFormat::Jpeg;
   if (reader.matches(0, "\x89PNG\r\n\x1A\n"sv)) return PictureFormat::Png;
   if (reader.matches(0, "GIF87a"sv) || reader.matches(0, "GIF89a"sv)) return PictureFormat::Gif;
@@ -38,7 +38,7 @@ std::string text_start(std::span<const uint8_t> bytes) {
 }
 
 std::string_view likely_kind(std::span<const uint8_t> bytes) {
-  const ByteReader reader(bytes);
+  const HeaderBytes reader(bytes);
   if (reader.matches(4, "ftyp"sv)) {
     if (reader.matches(8, "avif"sv) || reader.matches(8, "avis"sv)) return "AVIF";
     if (reader.matches(8, "hei"sv) || reader.matches(8, "hev"sv) || reader.matches(8, "mif1"sv)) return "HEIC";
@@ -65,7 +65,7 @@ std::string_view likely_kind(std::span<const uint8_t> bytes) {
 
 PictureFormat sniff_format(std::span<const uint8_t> bytes) {
   require<DecodeError>(!bytes.empty(), "picture: expected an encoded picture, got 0 bytes");
-  if (const auto format = known_format(ByteReader(bytes))) return *format;
+  if (const auto format = known_format(HeaderBytes(bytes))) return *format;
   const std::string_view kind = likely_kind(bytes);
   throw DecodeError(message("picture: expected ", kSupported, ", got ", bytes.size(), " bytes that look like ",
                             kind.empty() ? "none of them"sv : kind, kind.empty() ? ""sv : "; convert them first"sv));

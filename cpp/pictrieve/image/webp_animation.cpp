@@ -4,8 +4,8 @@
 #include <string_view>
 #include <vector>
 
-#include "pictrieve/image/byte_reader.h"
 #include "pictrieve/image/codecs_library.h"
+#include "pictrieve/image/header_bytes.h"
 #include "pictrieve/image/pixels.h"
 
 namespace pictrieve {
@@ -25,7 +25,7 @@ void append(std::vector<uint8_t>& bytes, std::string_view text) { bytes.insert(b
 /// A WebP file of its own, with the extended header that a separate alpha chunk needs.
 std::vector<uint8_t> still_picture(std::span<const uint8_t> chunks, uint32_t width, uint32_t height) {
   constexpr uint32_t kExtendedBytes = 10;
-  const bool alpha = ByteReader(chunks).matches(0, "ALPH"sv);
+  const bool alpha = HeaderBytes(chunks).matches(0, "ALPH"sv);
   std::vector<uint8_t> file;
   append(file, "RIFF"sv);
   append_u32(file, 4 + (alpha ? kChunkHeader + kExtendedBytes : 0) + chunks.size());
@@ -44,7 +44,7 @@ std::vector<uint8_t> still_picture(std::span<const uint8_t> chunks, uint32_t wid
 }  // namespace
 
 Image decode_first_frame(std::span<const uint8_t> webp, const PictureHeader& header) {
-  const ByteReader reader(webp);
+  const HeaderBytes reader(webp);
   uint64_t at = 12;
   while (!reader.matches(at, "ANMF"sv)) at += (kChunkHeader + 1 + reader.u32(at + 4)) / 2 * 2;
   const uint64_t length = reader.u32(at + 4), frame = at + kChunkHeader;

@@ -130,6 +130,12 @@ std::vector<Hit> hits_from(const VectorStore& store, const Query& query, const s
   return hits;
 }
 
+const Monitor& if_long(const Monitor& monitor, double multiply_adds) {
+  static const Monitor none;
+  constexpr double kLong = 1e8;  // about 10 ms of one thread
+  return multiply_adds > kLong ? monitor : none;
+}
+
 void exact_search(const VectorStore& store, Selection& selection, const std::vector<Query>& queries, Wanted wanted,
                   ResultWriter& writer, const Monitor& monitor) {
   const int64_t count = static_cast<int64_t>(queries.size());
@@ -160,7 +166,7 @@ void exact_search(const VectorStore& store, Selection& selection, const std::vec
         found[static_cast<size_t>(piece)] = std::move(search.buffers());
         if (slabs == 1 && !worker.should_stop()) finish_block(block);
       },
-      monitor);
+      if_long(monitor, static_cast<double>(count) * static_cast<double>(places) * static_cast<double>(store.dim())));
   if (slabs > 1)
     for (int64_t block = 0; block < blocks; ++block) finish_block(block);
 }

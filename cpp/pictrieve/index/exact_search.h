@@ -23,6 +23,9 @@ struct Wanted {
 std::vector<Hit> hits_from(const VectorStore& store, const Query& query, const std::vector<Candidate>& candidates,
                            Wanted wanted);
 
+/// The monitor, or none for work of a few milliseconds: whoever tells one cannot work, so a thread has to start.
+const Monitor& if_long(const Monitor& monitor, double multiply_adds);
+
 /// Writes the hits of each query. The result is that of scoring every matching row: the faster keys that choose
 /// candidates are followed by exact scores, with a margin for their error. Large batches run through BLAS.
 void exact_search(const VectorStore& store, Selection& selection, const std::vector<Query>& queries, Wanted wanted,

@@ -6,6 +6,7 @@
 #include <numeric>
 #include <thread>
 
+#include "pictrieve/base/pool.h"
 #include "pictrieve/index/hnsw_graph.h"
 #include "pictrieve/index/hnsw_links.h"
 #include "pictrieve/index/hnsw_walk.h"
@@ -53,7 +54,7 @@ struct LockedLinks {
   void prefetch(int32_t row) const { hwy::Prefetch(links.of(row, level).data()); }
 };
 
-/// What one thread of a build owns.
+/// What a thread needs to insert rows, and what undoes its changes.
 struct Builder {
   WalkSpace space;
   std::vector<Candidate> candidates;
@@ -76,11 +77,13 @@ class Construction {
   void run(int64_t rows, const Monitor& monitor);
 
  private:
+  void prepare(int64_t rows);
+  void insert_all(const Monitor& monitor);
   void insert(int32_t row, Builder& builder);
   void link(int32_t from, int32_t to, int level, Builder& builder);
   void keep_diverse(int32_t row, size_t count, Builder& builder) const;
   bool is_diverse(Candidate candidate, const std::vector<int32_t>& kept) const;
-  void roll_back(const std::vector<Builder>& builders);
+  void roll_back();
 
   HnswLinks& links_;
   const Scorer& scorer_;
@@ -90,33 +93,44 @@ class Construction {
   int old_top_;
   std::unique_ptr<RowLocks> locks_;
   std::vector<uint8_t> journaled_;
+  std::vector<int32_t> order_;
+  Pool<Builder> builders_;
 };
 
 void Construction::run(int64_t rows, const Monitor& monitor) {
+  try {
+    prepare(rows);
+    insert_all(monitor);
+  } catch (...) {
+    roll_back();
+    throw;
+  }
+}
+
+void Construction::prepare(int64_t rows) {
   links_.grow(rows);
   ef_ = static_cast<int>(std::min<int64_t>(ef_, rows));
   locks_ = std::make_unique<RowLocks>(rows);
   journaled_.resize(static_cast<size_t>(old_rows_), 0);
   // Tall rows first, so that the upper levels lead everywhere by the time the many others arrive.
-  std::vector<int32_t> order(static_cast<size_t>(rows - old_rows_));
-  std::iota(order.begin(), order.end(), old_rows_);
-  std::stable_sort(order.begin(), order.end(), [&](int32_t a, int32_t b) { return links_.level(a) > links_.level(b); });
-  std::vector<Builder> builders(static_cast<size_t>(num_threads()));
-  try {
-    // Only the first can be taller than the graph: the entry stays where it is for all threads after it.
-    insert(order[0], builders[0]);
-    if (links_.level(order[0]) > links_.max_level()) links_.set_entry(order[0], links_.level(order[0]));
-    parallel_for(
-        static_cast<int64_t>(order.size()) - 1, 16,
-        [&](int64_t begin, int64_t end, const Worker& worker) {
-          for (int64_t i = begin; i < end && !worker.should_stop(); ++i)
-            insert(order[static_cast<size_t>(i) + 1], builders[static_cast<size_t>(worker.index)]);
-        },
-        monitor);
-  } catch (...) {
-    roll_back(builders);
-    throw;
-  }
+  order_.resize(static_cast<size_t>(rows - old_rows_));
+  std::iota(order_.begin(), order_.end(), old_rows_);
+  std::stable_sort(order_.begin(), order_.end(),
+                   [&](int32_t a, int32_t b) { return links_.level(a) > links_.level(b); });
+}
+
+void Construction::insert_all(const Monitor& monitor) {
+  // Only the first can be taller than the graph: the entry stays where it is for all threads after it.
+  insert(order_[0], *builders_.borrow());
+  if (links_.level(order_[0]) > links_.max_level()) links_.set_entry(order_[0], links_.level(order_[0]));
+  parallel_for(
+      static_cast<int64_t>(order_.size()) - 1, 16,
+      [&](int64_t begin, int64_t end, const Worker& worker) {
+        const auto builder = builders_.borrow();
+        for (int64_t i = begin; i < end && !worker.should_stop(); ++i)
+          insert(order_[static_cast<size_t>(i) + 1], *builder);
+      },
+      monitor);
 }
 
 /// Algorithm 1 of the paper.
@@ -205,9 +219,10 @@ void Construction::link(int32_t from, int32_t to, int level, Builder& builder) {
   std::fill(std::copy(builder.kept.begin(), builder.kept.end(), list.begin()), list.end(), -1);
 }
 
-void Construction::roll_back(const std::vector<Builder>& builders) {
-  for (const Builder& builder : builders)
-    for (const auto& [row, lists] : builder.journal) std::copy(lists.begin(), lists.end(), links_.all_of(row).begin());
+/// Also where memory ran out half-way through prepare().
+void Construction::roll_back() {
+  for (const auto& builder : builders_.idle())
+    for (const auto& [row, lists] : builder->journal) std::copy(lists.begin(), lists.end(), links_.all_of(row).begin());
   links_.truncate(old_rows_);
   links_.set_entry(old_entry_, old_top_);
 }

@@ -56,25 +56,12 @@ HnswGraph::HnswGraph(int m, int ef_construction, uint64_t seed)
 
 HnswGraph::~HnswGraph() = default;
 
-std::unique_ptr<WalkSpace> HnswGraph::borrow_space() const {
-  const std::lock_guard lock(spaces_mutex_);
-  if (spaces_.empty()) return std::make_unique<WalkSpace>();
-  auto space = std::move(spaces_.back());
-  spaces_.pop_back();
-  return space;
-}
-
-void HnswGraph::give_back(std::unique_ptr<WalkSpace> space) const {
-  const std::lock_guard lock(spaces_mutex_);
-  spaces_.push_back(std::move(space));
-}
-
 std::optional<std::vector<Candidate>> HnswGraph::search(const Scorer& scorer, const Query& query, int64_t ef,
                                                         const uint8_t* allowed) const {
   const HnswLinks& links = *links_;
   if (links.rows() == 0) return std::vector<Candidate>{};
   ef = std::min(ef, links.rows());  // a list longer than that would only cost memory
-  auto space = borrow_space();
+  const auto space = spaces_.borrow();
   Candidate entry{0, links.entry()};
   scorer.keys(query, {&entry.row, 1}, &entry.key);
   for (int level = links.max_level(); level > 0; --level) {
@@ -88,11 +75,9 @@ std::optional<std::vector<Candidate>> HnswGraph::search(const Scorer& scorer, co
     complete = walk_allowed(scorer, query, base, entry, ef, allowed, links.rows() / 8 + 64 * ef, *space);
   else
     walk_level(scorer, query, base, entry, ef, *space);
-  std::vector<Candidate> found;
-  for (int64_t i = 0; complete && i < space->pool.size(); ++i)
-    found.push_back({space->pool.key(i), space->pool.row(i)});
-  give_back(std::move(space));
   if (!complete) return std::nullopt;
+  std::vector<Candidate> found;
+  for (int64_t i = 0; i < space->pool.size(); ++i) found.push_back({space->pool.key(i), space->pool.row(i)});
   return found;
 }
 

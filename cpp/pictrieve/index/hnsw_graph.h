@@ -3,11 +3,11 @@
 
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <vector>
 
 #include "pictrieve/base/parallel.h"
+#include "pictrieve/base/pool.h"
 #include "pictrieve/index/candidates.h"
 #include "pictrieve/index/scorer.h"
 
@@ -35,13 +35,9 @@ class HnswGraph {
   const HnswLinks& links() const { return *links_; }
 
  private:
-  std::unique_ptr<WalkSpace> borrow_space() const;
-  void give_back(std::unique_ptr<WalkSpace> space) const;
-
   std::unique_ptr<HnswLinks> links_;
   int ef_construction_;
-  mutable std::mutex spaces_mutex_;
-  mutable std::vector<std::unique_ptr<WalkSpace>> spaces_;  ///< kept, because clearing tags for each search would cost
+  mutable Pool<WalkSpace> spaces_;  ///< kept, because clearing tags for each search would cost
 };
 
 }  // namespace pictrieve

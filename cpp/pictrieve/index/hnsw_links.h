@@ -40,6 +40,8 @@ class HnswLinks {
 
   /// Makes room for rows up to `rows` at random levels, which depend on the seed and the row's number only.
   void grow(int64_t rows);
+
+  /// Back to the first `rows`, also after a grow() that ran out of memory half-way.
   void truncate(int64_t rows);
 
   /// For the index file.

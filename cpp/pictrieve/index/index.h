@@ -75,6 +75,7 @@ class Index {
   /// Deletes what is present of `ids` and returns how many those were.
   virtual int64_t remove(std::span<const int64_t> ids) = 0;
 
+  /// The monitor hears of searches that take more than some milliseconds.
   virtual SearchResult search(MatrixView<const float> queries, int64_t k, const SearchOptions& options = {},
                               const Monitor& monitor = {}) const = 0;
 

@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "pictrieve/base/mapped_file.h"
+
 namespace pictrieve {
 
 /// Layout, little-endian, version 1:
@@ -42,11 +44,7 @@ void write_index_file(const std::string& path, std::span<const Section> sections
 class IndexFile {
  public:
   explicit IndexFile(const std::string& path);
-  ~IndexFile();
-  IndexFile(const IndexFile&) = delete;
-  IndexFile& operator=(const IndexFile&) = delete;
 
-  bool has(SectionKind kind) const { return find(kind) != nullptr; }
   uint64_t length(SectionKind kind) const;
   uint64_t checksum_of(SectionKind kind) const;
 
@@ -61,7 +59,7 @@ class IndexFile {
     return values;
   }
 
-  /// Maps a section's bytes without reading or verifying them; the mapping outlives this object.
+  /// A section where it lies in the file, read when touched and not verified; the mapping outlives this object.
   std::shared_ptr<float[]> map_floats(SectionKind kind) const;
 
  private:
@@ -73,15 +71,12 @@ class IndexFile {
     uint64_t checksum;
   };
 
-  const Entry* find(SectionKind kind) const;
   const Entry& get(SectionKind kind) const;
-  void read_bytes(uint64_t offset, void* data, uint64_t length) const;
   void read_table();
   [[noreturn]] void damaged(const std::string& what) const;
 
   std::string path_;
-  int descriptor_ = -1;
-  uint64_t size_ = 0;
+  std::shared_ptr<const MappedFile> file_;
   std::vector<Entry> entries_;
 };
 

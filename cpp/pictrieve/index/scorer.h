@@ -66,16 +66,20 @@ struct Scorer {
 
   /// Note [exact scores]: both lengths and the product come from one routine, so that for equal vectors all three are
   /// the same float s. In double, s * s is exact and its root is s: their cosine is exactly 1, without snapping.
+  /// The stored squared length does not serve here: a machine with other vectors, summing in another order, may have
+  /// written it.
   float score(const Query& query, int64_t i) const {
     if (metric == Metric::L2) {
       float distance = 0;
       squared_distances(query.values, {base, dim, nullptr, i, 1}, &distance);
       return 0.0F - std::sqrt(distance);
     }
-    const float product = dot(query.values, base + i * dim, dim);
+    const float* row = base + i * dim;
+    const float product = dot(query.values, row, dim);
     if (metric == Metric::InnerProduct) return product;
-    if (query.inverse == 0 || inverse[i] == 0) return 0;
-    const double cosine = product / std::sqrt(double{query.squared} * squared[i]);
+    const float row_squared = dot(row, row, dim);
+    if (query.inverse == 0 || inverse_length(row_squared) == 0) return 0;
+    const double cosine = product / std::sqrt(double{query.squared} * row_squared);
     return static_cast<float>(std::clamp(cosine, -1.0, 1.0));  // rounding alone goes past 1
   }
 };

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <mutex>
+#include <numeric>
 #include <optional>
 
 #include "pictrieve/base/error.h"
@@ -37,8 +38,13 @@ StoredIndex::StoredIndex(const IndexOptions& options)
 
 std::vector<int64_t> StoredIndex::new_ids(int64_t count, std::span<const int64_t> ids, bool replace) const {
   std::vector<int64_t> chosen(ids.begin(), ids.end());
-  if (chosen.empty())
-    for (int64_t i = 0; i < count; ++i) chosen.push_back(store_.next_id() + i);
+  if (ids.empty()) {
+    require(count <= INT64_MAX - store_.next_id(), "ids: none are left after the largest so far, ",
+            store_.next_id() - 1, "; choose them yourself");
+    chosen.resize(static_cast<size_t>(count));
+    std::iota(chosen.begin(), chosen.end(), store_.next_id());
+    return chosen;
+  }
   require(static_cast<int64_t>(chosen.size()) == count, "ids: expected one for each of the ", count, " rows, got ",
           chosen.size());
   IdMap seen;
@@ -59,8 +65,8 @@ void StoredIndex::add(MatrixView<const float> rows, std::span<const int64_t> ids
   const int64_t first = store_.rows();
   require(first + rows.rows <= INT32_MAX, "add: an index holds at most ", INT32_MAX, " rows");
   const std::vector<int64_t> chosen = new_ids(rows.rows, ids, replace);
-  store_.append(rows, chosen);
   try {
+    store_.append(rows, chosen);
     if (graph_) graph_->add(store_.scorer(), store_.rows(), monitor);
   } catch (...) {
     store_.truncate(first);
@@ -92,6 +98,7 @@ SearchResult StoredIndex::search(MatrixView<const float> queries, int64_t k, con
                                  const Monitor& monitor) const {
   require(k >= 1, "k: expected at least 1, got ", k);
   require(options.ef_search >= 0, "efSearch: expected at least 1, got ", options.ef_search);
+  require(!options.min_score || *options.min_score == *options.min_score, "min_score: expected a number, got NaN");
   const std::shared_lock lock(mutex_);
   std::vector<Query> left = checked_queries(queries);
   Selection selection = select_rows(store_, options.where);
@@ -115,6 +122,7 @@ SearchResult StoredIndex::search(MatrixView<const float> queries, int64_t k, con
 void StoredIndex::graph_search(const Selection& selection, std::vector<Query>& queries, Wanted wanted, int64_t ef,
                                ResultWriter& writer, const Monitor& monitor) const {
   std::vector<uint8_t> done(queries.size(), 0);
+  const double rows = static_cast<double>(std::min(ef * graph_->links().max_links(0), store_.rows()));  // at most
   parallel_for(
       static_cast<int64_t>(queries.size()), 8,
       [&](int64_t begin, int64_t end, const Worker& worker) {
@@ -127,7 +135,7 @@ void StoredIndex::graph_search(const Selection& selection, std::vector<Query>& q
           done[static_cast<size_t>(i)] = 1;
         }
       },
-      monitor);
+      if_long(monitor, static_cast<double>(queries.size()) * rows * static_cast<double>(store_.dim())));
   std::erase_if(queries, [&](const Query& query) { return done[static_cast<size_t>(query.number)] != 0; });
 }
 

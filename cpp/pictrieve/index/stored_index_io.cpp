@@ -25,8 +25,9 @@ struct Header {
   uint64_t seed;
   int32_t entry;
   int32_t max_level;
+  int64_t next_id;  ///< the id that the next row gets on its own: no id comes twice, whatever was removed
 };
-static_assert(sizeof(Header) == 48, "no gaps: the bytes are the file's");
+static_assert(sizeof(Header) == 56, "no gaps: the bytes are the file's");
 
 template <typename T>
 Section section(SectionKind kind, std::span<const T> values) {
@@ -38,7 +39,8 @@ Header checked_header(const IndexFile& file) {
   file.read(SectionKind::Header, &header, sizeof(header));
   const bool sane = header.dim >= 1 && header.dim <= 1 << 20 && header.rows <= INT32_MAX && header.metric <= 2 &&
                     header.links != 1 && header.links <= 256 && header.ef_construction >= 1 &&
-                    header.ef_construction <= INT32_MAX && header.ef_search >= 1 && header.ef_search <= INT32_MAX;
+                    header.ef_construction <= INT32_MAX && header.ef_search >= 1 && header.ef_search <= INT32_MAX &&
+                    header.next_id >= 0;
   require<FormatError>(sane, "index file: the header holds impossible values");
   require<FormatError>(file.length(SectionKind::Vectors) == header.rows * header.dim * sizeof(float),
                        "index file: expected ", header.rows, " vectors of ", header.dim, " numbers, got ",
@@ -77,6 +79,7 @@ void StoredIndex::save(const std::string& path, const std::string& note) const {
   header.seed = options_.seed;
   header.entry = graph_ ? graph_->links().entry() : -1;
   header.max_level = graph_ ? graph_->links().max_level() : -1;
+  header.next_id = store_.next_id();
   const size_t numbers = static_cast<size_t>(store_.rows() * store_.dim());
   std::vector<Section> sections{
       section<Header>(SectionKind::Header, {&header, 1}),
@@ -116,7 +119,7 @@ std::unique_ptr<Index> StoredIndex::load(const std::string& path, bool map) {
     vectors = row_memory(numbers);
     file.read(SectionKind::Vectors, vectors.get(), static_cast<uint64_t>(numbers) * sizeof(float));
   }
-  index->store_.restore(std::move(vectors), std::move(squared), std::move(ids), std::move(live));
+  index->store_.restore(std::move(vectors), std::move(squared), std::move(ids), std::move(live), header.next_id);
   if (header.links > 0) {
     const auto levels = read_rows<int32_t>(file, SectionKind::Levels, header.rows);
     const auto links = file.read_all<int32_t>(SectionKind::Links);

@@ -57,10 +57,10 @@ void VectorStore::append(MatrixView<const float> rows, std::span<const int64_t> 
   }
   ids_.insert(ids_.end(), ids.begin(), ids.end());
   live_.resize(ids_.size(), 0);
+  row_of_.reserve(this->rows());
 }
 
 void VectorStore::commit(int64_t first) {
-  row_of_.reserve(rows());
   for (size_t row = static_cast<size_t>(first); row < ids_.size(); ++row) {
     const int32_t before = row_of_.exchange(ids_[row], static_cast<int32_t>(row));
     if (before != IdMap::kAbsent) live_[static_cast<size_t>(before)] = 0;
@@ -103,12 +103,13 @@ void VectorStore::compact() {
 }
 
 void VectorStore::restore(std::shared_ptr<float[]> vectors, std::vector<float> squared, std::vector<int64_t> ids,
-                          std::vector<uint8_t> live) {
+                          std::vector<uint8_t> live, int64_t next_id) {
   vectors_ = std::move(vectors);
   capacity_ = 0;
   squared_ = std::move(squared);
   ids_ = std::move(ids);
   live_ = std::move(live);
+  next_id_ = next_id;
   inverse_.resize(squared_.size());
   row_of_.reserve(rows());
   for (size_t row = 0; row < ids_.size(); ++row) {

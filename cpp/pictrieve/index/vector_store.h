@@ -34,14 +34,14 @@ class VectorStore {
   int32_t find(int64_t id) const { return row_of_.find(id); }
   Scorer scorer() const { return {metric_, dim_, vectors_.get(), squared_.data(), inverse_.data()}; }
 
-  /// The id after the largest so far.
+  /// The id after the largest so far, deleted ones included; INT64_MAX where that is the largest.
   int64_t next_id() const { return next_id_; }
 
   /// Puts rows at the end; they count as deleted until commit(). Throws naming the row with NaN, infinity or a length
-  /// whose square is past float32, and then nothing has changed.
+  /// whose square is past float32. After any throw, truncate() to the rows before.
   void append(MatrixView<const float> rows, std::span<const int64_t> ids);
 
-  /// Makes the rows from `first` on live, each in place of the one that had its id.
+  /// Makes the rows from `first` on live, each in place of the one that had its id. Does not throw.
   void commit(int64_t first);
 
   /// Takes uncommitted rows away again.
@@ -54,7 +54,7 @@ class VectorStore {
 
   /// Takes over what a file held; all rows of `live` non-zero are live. Throws FormatError on a duplicate id.
   void restore(std::shared_ptr<float[]> vectors, std::vector<float> squared, std::vector<int64_t> ids,
-               std::vector<uint8_t> live);
+               std::vector<uint8_t> live, int64_t next_id);
 
  private:
   void reserve(int64_t rows);

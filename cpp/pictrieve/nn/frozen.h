@@ -19,11 +19,12 @@ struct ImageGraph {
 };
 
 /// Weights are borrowed from the state dict's memory, which the graph keeps. Throws std::invalid_argument for an
-/// unknown architecture, FormatError where a key is missing, extra or misshapen.
+/// unknown architecture, FormatError where a key is missing, extra or misshapen, Error where Torch fails.
 ImageGraph freeze_image_network(const std::string& architecture, const StateDict& weights);
 ImageGraph random_image_network(const std::string& architecture, uint64_t seed);
 
-/// Inputs "ids", "positions" and "segments", output "hidden".
+/// Inputs "ids", "positions" and "segments", output "hidden". Throws std::invalid_argument for sizes that no network
+/// has, and otherwise as above.
 Graph freeze_text_network(const BertConfig& config, const StateDict& weights);
 Graph random_text_network(const BertConfig& config, uint64_t seed);
 

@@ -20,6 +20,7 @@ constexpr const char* kIndex = "model.safetensors.index.json";
 constexpr size_t kMaxIndex = 100'000'000;
 constexpr const char* kTorch = "pytorch_model.bin";
 
+/// Either format, told by the first bytes; the tensors lie in the mapped file.
 StateDict read_file(const std::string& path) {
   const auto file = std::make_shared<MappedFile>(path);
   StateDict weights = is_torch_checkpoint(file->bytes()) ? torch_checkpoint_from_bytes(file->bytes(), path)
@@ -53,7 +54,7 @@ StateDict read_shards(const fs::path& directory) {
   std::set<std::string> shards;
   for (const auto& [name, shard] : shard_of) shards.insert(shard);
   StateDict weights(index);
-  for (const std::string& shard : shards) weights.merge(read_safetensors(directory / shard));
+  for (const std::string& shard : shards) weights.merge(read_file(directory / shard));
   for (const auto& [name, shard] : shard_of)
     require<FormatError>(weights.contains(name), index, ": the shard ", shard, " lacks the tensor '", name, "'");
   return weights;
@@ -70,17 +71,24 @@ std::vector<std::string> checkpoints_in(const fs::path& directory) {
   return found;
 }
 
+bool is_there(const fs::path& path) {
+  std::error_code code;
+  const bool found = fs::exists(path, code);
+  if (code) throw FileError(path, code.value(), message("cannot be examined: ", code.message()));
+  return found;
+}
+
 StateDict read_directory(const fs::path& directory) {
-  if (fs::exists(directory / kSingle)) return read_safetensors(directory / kSingle);
-  if (fs::exists(directory / kIndex)) return read_shards(directory);
-  if (fs::exists(directory / kTorch)) return read_torch_checkpoint(directory / kTorch);
+  if (is_there(directory / kSingle)) return read_file(directory / kSingle);
+  if (is_there(directory / kIndex)) return read_shards(directory);
+  if (is_there(directory / kTorch)) return read_file(directory / kTorch);
   const auto found = checkpoints_in(directory);
   require<FormatError>(found.size() < 2, directory.string(), ": expected one checkpoint, got ", found.size(),
                        " (*.pth, *.pt); give the path of the file");
   if (found.empty())
     throw FileError(directory, ENOENT,
                     message("no weights here; looked for ", kSingle, ", ", kIndex, ", ", kTorch, ", *.pth and *.pt"));
-  return read_torch_checkpoint(found.front());
+  return read_file(found.front());
 }
 
 }  // namespace

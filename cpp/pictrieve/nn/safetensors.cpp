@@ -8,7 +8,6 @@
 #include <set>
 
 #include "pictrieve/base/error.h"
-#include "pictrieve/base/mapped_file.h"
 #include "pictrieve/nn/byte_reader.h"
 
 namespace pictrieve {
@@ -162,13 +161,6 @@ StateDict safetensors_from_bytes(std::span<const std::byte> bytes, const std::st
   }
   require<FormatError>(next == static_cast<int64_t>(data.size()), source, ": expected ", next,
                        " bytes of tensors by the header, got ", data.size());
-  return weights;
-}
-
-StateDict read_safetensors(const std::string& path) {
-  const auto file = std::make_shared<MappedFile>(path);
-  StateDict weights = safetensors_from_bytes(file->bytes(), path);
-  weights.keep(file);
   return weights;
 }
 

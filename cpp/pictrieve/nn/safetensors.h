@@ -10,10 +10,7 @@
 
 namespace pictrieve {
 
-/// Maps the file; no tensor is copied unless it is misaligned. FormatError says what is wrong with it.
-StateDict read_safetensors(const std::string& path);
-
-/// The same for bytes that outlive the result.
+/// Reads bytes that outlive the result; no tensor is copied unless it is misaligned. FormatError says what is wrong.
 StateDict safetensors_from_bytes(std::span<const std::byte> bytes, const std::string& source);
 
 }  // namespace pictrieve

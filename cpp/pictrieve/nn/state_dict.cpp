@@ -108,13 +108,6 @@ const TensorView& StateDict::at(std::string_view name) const {
   return found->second;
 }
 
-std::vector<std::string> StateDict::names() const {
-  std::vector<std::string> all;
-  all.reserve(tensors_.size());
-  for (const auto& [name, tensor] : tensors_) all.push_back(name);
-  return all;
-}
-
 std::vector<float> StateDict::float32(std::string_view name) const {
   const TensorView& tensor = at(name);
   std::vector<float> out(static_cast<size_t>(tensor.count()));

@@ -48,7 +48,6 @@ class StateDict {
   const TensorView& at(std::string_view name) const;
   bool contains(std::string_view name) const { return tensors_.find(name) != tensors_.end(); }
   const std::map<std::string, TensorView, std::less<>>& tensors() const { return tensors_; }  ///< sorted by name
-  std::vector<std::string> names() const;                                                     ///< sorted
   const std::string& source() const { return source_; }
   /// What the writer noted beside the tensors (safetensors' "__metadata__").
   const std::map<std::string, std::string>& metadata() const { return metadata_; }

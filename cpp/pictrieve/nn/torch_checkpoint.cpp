@@ -5,7 +5,6 @@
 #include <set>
 
 #include "pictrieve/base/error.h"
-#include "pictrieve/base/mapped_file.h"
 #include "pictrieve/base/matrix.h"
 #include "pictrieve/nn/torch_objects.h"
 #include "pictrieve/nn/zip.h"
@@ -136,13 +135,6 @@ StateDict torch_checkpoint_from_bytes(Bytes bytes, const std::string& source) {
   require<FormatError>(is_torch_checkpoint(bytes), source,
                        ": expected a file of torch.save (a ZIP archive, or PyTorch's magic number), got other bytes");
   return begins_with(bytes, kZipMagic) ? from_zip(bytes, source) : from_pickles(bytes, source);
-}
-
-StateDict read_torch_checkpoint(const std::string& path) {
-  const auto file = std::make_shared<MappedFile>(path);
-  StateDict weights = torch_checkpoint_from_bytes(file->bytes(), path);
-  weights.keep(file);
-  return weights;
 }
 
 }  // namespace pictrieve

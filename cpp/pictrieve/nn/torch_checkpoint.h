@@ -12,12 +12,9 @@ namespace pictrieve {
 /// True where the first bytes are those of a torch.save file.
 bool is_torch_checkpoint(std::span<const std::byte> bytes);
 
-/// Maps the file and reads a dict of tensors, also inside {"state_dict": ...}, {"model_state_dict": ...} or
-/// {"model": ...}. Tensors are not copied unless they are strided or misaligned. Nothing in the file is executed: any
-/// name beyond tensors, storages and OrderedDict is a FormatError that tells the name.
-StateDict read_torch_checkpoint(const std::string& path);
-
-/// The same for bytes that outlive the result.
+/// Reads a dict of tensors, also inside {"state_dict": ...}, {"model_state_dict": ...} or {"model": ...}, from bytes
+/// that outlive the result. Tensors are not copied unless they are strided or misaligned. Nothing in the file is
+/// executed: any name beyond tensors, storages and OrderedDict is a FormatError that tells the name.
 StateDict torch_checkpoint_from_bytes(std::span<const std::byte> bytes, const std::string& source);
 
 }  // namespace pictrieve

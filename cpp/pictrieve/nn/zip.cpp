@@ -117,8 +117,11 @@ ZipEntries read_zip(std::span<const std::byte> archive, const std::string& sourc
   const Directory directory = read_end(reader);
   reader.seek(directory.offset);
   ZipEntries entries;
+  uint64_t total = 0;  // files that overlapped could be copied to many times the archive's size
   for (uint64_t i = 0; i < directory.count; ++i) {
     const Member member = read_member(reader);
+    require<FormatError>(member.size <= archive.size() - total, source, ": its ZIP directory names overlapping files");
+    total += member.size;
     const bool inserted = entries.emplace(member.name, contents(member, reader)).second;
     require<FormatError>(inserted, source, ": '", shown(member.name), "' occurs twice in the ZIP directory");
   }

@@ -11,8 +11,8 @@ namespace pictrieve {
 
 using ZipEntries = std::map<std::string, std::span<const std::byte>>;
 
-/// All files of an archive by their full name, borrowed from `archive`. FormatError for damage, compression and
-/// encryption.
+/// All files of an archive by their full name, borrowed from `archive`. FormatError for damage, compression,
+/// encryption and files that overlap: together they are never larger than the archive.
 ZipEntries read_zip(std::span<const std::byte> archive, const std::string& source);
 
 }  // namespace pictrieve

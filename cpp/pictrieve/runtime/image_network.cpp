@@ -8,16 +8,16 @@
 #include <vector>
 
 #include "pictrieve/base/error.h"
+#include "pictrieve/base/pool.h"
 #include "pictrieve/nn/frozen.h"
 #include "pictrieve/runtime/fusion.h"
 #include "pictrieve/runtime/image_plan.h"
 #include "pictrieve/runtime/row_plan.h"
-#include "pictrieve/runtime/workers.h"
 
 namespace pictrieve {
 namespace {
 
-constexpr size_t kPlansPerWorker = 8;
+constexpr size_t kPlansKept = 8;
 
 /// oneDNN plans for the OpenMP budget of the thread that creates and runs a primitive.
 class SingleThreaded {
@@ -37,7 +37,8 @@ struct PlanKey {
   bool operator==(const PlanKey&) const = default;
 };
 
-struct WorkerMemory {
+/// What one run needs besides the weights.
+struct WorkingMemory {
   std::list<std::pair<PlanKey, ImagePlan>> plans;  ///< latest used first
   RowWorkspace workspace;
   std::vector<float> pooled;
@@ -55,7 +56,7 @@ struct ImageNetwork::State {
     if (graph.outputs.count("logits")) head.emplace(graph_between(graph, "features", "logits"));
   }
 
-  ImagePlan& plan(WorkerMemory& memory, const PlanKey& key) {
+  ImagePlan& plan(WorkingMemory& memory, const PlanKey& key) {
     for (auto it = memory.plans.begin(); it != memory.plans.end(); ++it) {
       if (!(it->first == key)) continue;
       memory.plans.splice(memory.plans.begin(), memory.plans, it);
@@ -65,7 +66,7 @@ struct ImageNetwork::State {
     if (key.features) names.push_back("features");
     if (key.feature_map) names.push_back("feature_map");
     memory.plans.emplace_front(key, ImagePlan(select_outputs(graph, names), weights, key.height, key.width));
-    if (memory.plans.size() > kPlansPerWorker) memory.plans.pop_back();
+    if (memory.plans.size() > kPlansKept) memory.plans.pop_back();
     return memory.plans.front().second;
   }
 
@@ -74,7 +75,7 @@ struct ImageNetwork::State {
   Graph graph;
   PackedWeights weights;
   std::optional<RowPlan> head;
-  PerWorker<WorkerMemory> workers;
+  Pool<WorkingMemory> memories;
 };
 
 ImageNetwork::ImageNetwork(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -94,7 +95,6 @@ const std::string& ImageNetwork::architecture() const { return state_->architect
 int ImageNetwork::dim() const { return state_->dim; }
 int ImageNetwork::classes() const { return state_->classes; }
 int ImageNetwork::input_size() const { return state_->input_size; }
-int ImageNetwork::preferred_batch() const { return 1; }
 
 FeatureMapShape ImageNetwork::feature_map_shape(int height, int width) const {
   const SingleThreaded guard;
@@ -104,7 +104,7 @@ FeatureMapShape ImageNetwork::feature_map_shape(int height, int width) const {
   return {static_cast<int>(shape[0]), static_cast<int>(shape[1]), static_cast<int>(shape[2])};
 }
 
-void ImageNetwork::run(const float* pixels, int n, int height, int width, const ImageOutputs& out, int worker) const {
+void ImageNetwork::run(const float* pixels, int n, int height, int width, const ImageOutputs& out) const {
   require(height >= 1 && width >= 1, "pixels: expected at least 1 x 1, got ", height, " x ", width);
   const auto check = [n](const MatrixView<float>& view, int cols, const char* name) {
     require(!view.data || (view.rows == n && view.cols == cols), name, ": expected (", n, ", ", cols, "), got (",
@@ -112,17 +112,17 @@ void ImageNetwork::run(const float* pixels, int n, int height, int width, const 
   };
   check(out.features, dim(), "features");
   check(out.logits, classes(), "logits");
-  const SingleThreaded guard;
-  WorkerMemory& memory = state_->workers.of(worker);
   const PlanKey key{height, width, out.features.data || out.logits.data, out.feature_map != nullptr};
   if (n == 0 || !(key.features || key.feature_map)) return;
+  const SingleThreaded guard;
+  const auto memory = state_->memories.borrow();
   float* features = out.features.data;
   if (!features && out.logits.data) {
-    memory.pooled.resize(static_cast<size_t>(n) * dim());
-    features = memory.pooled.data();
+    memory->pooled.resize(static_cast<size_t>(n) * dim());
+    features = memory->pooled.data();
   }
   try {
-    ImagePlan& plan = state_->plan(memory, key);
+    ImagePlan& plan = state_->plan(*memory, key);
     std::vector<std::pair<std::string, float*>> outputs;
     for (int i = 0; i < n; ++i) {
       outputs.clear();
@@ -137,7 +137,8 @@ void ImageNetwork::run(const float* pixels, int n, int height, int width, const 
     throw Error(
         message("image network ", state_->architecture, " on ", height, " x ", width, " pixels: ", error.what()));
   }
-  if (out.logits.data) state_->head->run({{{"features", features, nullptr}}, n, {}}, memory.workspace, out.logits.data);
+  if (out.logits.data)
+    state_->head->run({{{"features", features, nullptr}}, n, {}}, memory->workspace, out.logits.data);
 }
 
 }  // namespace pictrieve

@@ -1,4 +1,4 @@
-// An image network frozen for serving: fused single-threaded plans, one per worker, over weights packed once.
+// An image network frozen for serving: fused single-threaded plans over weights packed once.
 #pragma once
 
 #include <cstdint>
@@ -41,15 +41,13 @@ class ImageNetwork {
   int dim() const;         ///< features per picture
   int classes() const;     ///< 0 where the network has no classifier
   int input_size() const;  ///< side in pixels that the network was trained on
-  /// Pictures per run() at which a single-threaded plan is fastest: feed workers pieces of this size.
-  int preferred_batch() const;
   FeatureMapShape feature_map_shape(int height, int width) const;
 
-  /// Runs `n` pictures `(n, 3, height, width)`, float32, already preprocessed. Any size of at least 1 x 1.
-  /// Distinct workers may run at once; one worker's calls may not. Each worker makes its own plan for a new (height,
-  /// width) on first use (a few milliseconds). A picture's result does not depend on its neighbours.
-  /// Call it inside a parallel_for body (worker = Worker::index), or anywhere with worker 0.
-  void run(const float* pixels, int n, int height, int width, const ImageOutputs& out, int worker) const;
+  /// Runs `n` pictures `(n, 3, height, width)`, float32, already preprocessed, one after the other on the calling
+  /// thread. Any size of at least 1 x 1. Any number of threads may call it at once; as many plans are made for a
+  /// (height, width) as ever run at once, each in a few milliseconds. A picture's result does not depend on its
+  /// neighbours, and `n` does not change the speed: give each thread one picture at a time.
+  void run(const float* pixels, int n, int height, int width, const ImageOutputs& out) const;
 
  private:
   struct State;

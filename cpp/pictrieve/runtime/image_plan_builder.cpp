@@ -144,7 +144,9 @@ ImagePlanBuilder::Tensor ImagePlanBuilder::tensor_as(const Tensor& tensor, const
 
 ImagePlanBuilder::Tensor ImagePlanBuilder::accumulator(int node, const Desc& desc, int reader) {
   const Tensor& residual = tensors_[node];
-  if (residual.memory.get_desc() == desc && residual.buffer >= 0 && last_reader_[node] == reader) return residual;
+  // Nobody may need the residual as it was: no later node, and not `reader`, which would convolve what it overwrites.
+  const bool free = last_reader_[node] == reader && graph_.nodes[reader].inputs[0] != node;
+  if (residual.memory.get_desc() == desc && residual.buffer >= 0 && free) return residual;
   const Tensor copied = new_tensor(desc);
   step(dnnl::reorder(residual.memory, copied.memory), {{DNNL_ARG_FROM, residual.memory}, {DNNL_ARG_TO, copied.memory}},
        {residual.buffer, copied.buffer});

@@ -25,7 +25,7 @@ struct RowBatch {
   std::span<const int64_t> offsets{};  ///< for attention: text i is the rows [offsets[i], offsets[i + 1])
 };
 
-/// Memory of one worker, kept from run to run and grown when a larger batch comes.
+/// Memory of one run at a time, kept from run to run and grown when a larger batch comes.
 class RowWorkspace {
  public:
   float* buffer(size_t slot, int64_t count);

@@ -5,18 +5,19 @@
 #include <vector>
 
 #include "pictrieve/base/error.h"
+#include "pictrieve/base/pool.h"
 #include "pictrieve/nn/frozen.h"
 #include "pictrieve/runtime/fusion.h"
 #include "pictrieve/runtime/row_plan.h"
 #include "pictrieve/runtime/token_kernels.h"
-#include "pictrieve/runtime/workers.h"
 
 namespace pictrieve {
 namespace {
 
 constexpr int kPreferredTokens = 1024;
 
-struct WorkerMemory {
+/// What one run needs besides the weights.
+struct WorkingMemory {
   RowWorkspace workspace;
   std::vector<int32_t> positions;
   std::vector<int32_t> segments;
@@ -41,7 +42,7 @@ struct TextNetwork::State {
   State(const Graph& graph, const BertConfig& bert)
       : config(bert), plan(merge_attention_inputs(fuse_operations(graph))) {}
 
-  void hidden_states(std::span<const int32_t> ids, std::span<const int64_t> offsets, WorkerMemory& memory,
+  void hidden_states(std::span<const int32_t> ids, std::span<const int64_t> offsets, WorkingMemory& memory,
                      float* out) const {
     memory.positions.resize(ids.size());
     memory.segments.assign(ids.size(), 0);
@@ -57,7 +58,7 @@ struct TextNetwork::State {
 
   BertConfig config;
   RowPlan plan;
-  PerWorker<WorkerMemory> workers;
+  Pool<WorkingMemory> memories;
 };
 
 TextNetwork::TextNetwork(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -77,26 +78,26 @@ const BertConfig& TextNetwork::config() const { return state_->config; }
 int TextNetwork::preferred_tokens() const { return kPreferredTokens; }
 
 void TextNetwork::run(std::span<const int32_t> ids, std::span<const int64_t> offsets, Pooling pooling,
-                      MatrixView<float> rows, int worker) const {
+                      MatrixView<float> rows) const {
   check_texts(ids, offsets, config());
   require(rows.rows == static_cast<int64_t>(offsets.size()) - 1 && rows.cols == dim(), "rows: expected (",
           offsets.size() - 1, ", ", dim(), "), got (", rows.rows, ", ", rows.cols, ")");
-  WorkerMemory& memory = state_->workers.of(worker);
+  const auto memory = state_->memories.borrow();
   const int64_t tokens = static_cast<int64_t>(ids.size());
-  if (memory.hidden.rows() < tokens) memory.hidden = Matrix<float>(tokens, dim());
-  state_->hidden_states(ids, offsets, memory, memory.hidden.data());
+  if (memory->hidden.rows() < tokens) memory->hidden = Matrix<float>(tokens, dim());
+  state_->hidden_states(ids, offsets, *memory, memory->hidden.data());
   for (int64_t i = 0; i < rows.rows; ++i) {
     const int64_t end = pooling == Pooling::kFirst ? offsets[i] + 1 : offsets[i + 1];
-    mean_of_rows(memory.hidden.view().slice(offsets[i], end), rows.row(i));
+    mean_of_rows(memory->hidden.view().slice(offsets[i], end), rows.row(i));
   }
 }
 
-void TextNetwork::hidden_states(std::span<const int32_t> ids, std::span<const int64_t> offsets, MatrixView<float> out,
-                                int worker) const {
+void TextNetwork::hidden_states(std::span<const int32_t> ids, std::span<const int64_t> offsets,
+                                MatrixView<float> out) const {
   check_texts(ids, offsets, config());
   require(out.rows == static_cast<int64_t>(ids.size()) && out.cols == dim(), "out: expected (", ids.size(), ", ", dim(),
           "), got (", out.rows, ", ", out.cols, ")");
-  state_->hidden_states(ids, offsets, state_->workers.of(worker), out.data);
+  state_->hidden_states(ids, offsets, *state_->memories.borrow(), out.data);
 }
 
 }  // namespace pictrieve

@@ -1,4 +1,4 @@
-// A text network frozen for serving: packed tokens without padding, one worker per piece of work.
+// A text network frozen for serving: packed tokens without padding.
 #pragma once
 
 #include <cstdint>
@@ -28,19 +28,18 @@ class TextNetwork {
   const BertConfig& config() const;
   int dim() const { return config().hidden_size; }
   int max_tokens() const { return config().max_position_embeddings; }  ///< longest text, special tokens included
-  /// Tokens per run() at which a worker is fastest: feed workers pieces of about this many tokens.
+  /// Tokens per run() at which one thread is fastest: give threads pieces of about this many tokens.
   int preferred_tokens() const;
 
   /// Encodes packed texts: text i is ids[offsets[i] .. offsets[i + 1]), special tokens included, so `offsets` holds one
   /// entry more than there are texts, begins with 0 and ends with ids.size(). Each text has 1 .. max_tokens() tokens,
-  /// all of segment 0. Writes `rows` (texts, dim), not normalised. Distinct workers may run at once; one worker's calls
-  /// may not. Call it inside a parallel_for body (worker = Worker::index), or anywhere with worker 0.
-  void run(std::span<const int32_t> ids, std::span<const int64_t> offsets, Pooling pooling, MatrixView<float> rows,
-           int worker) const;
+  /// all of segment 0. Writes `rows` (texts, dim), not normalised. It runs on the calling thread; any number of threads
+  /// may call it at once.
+  void run(std::span<const int32_t> ids, std::span<const int64_t> offsets, Pooling pooling,
+           MatrixView<float> rows) const;
 
   /// The last hidden state of each token, `out` (ids.size(), dim), in the order of `ids`.
-  void hidden_states(std::span<const int32_t> ids, std::span<const int64_t> offsets, MatrixView<float> out,
-                     int worker) const;
+  void hidden_states(std::span<const int32_t> ids, std::span<const int64_t> offsets, MatrixView<float> out) const;
 
  private:
   struct State;

@@ -2,12 +2,10 @@
 
 #include <algorithm>
 #include <bit>
-#include <cerrno>
-#include <cstring>
-#include <fstream>
 #include <limits>
 
 #include "pictrieve/base/error.h"
+#include "pictrieve/base/mapped_file.h"
 #include "pictrieve/text/unicode.h"
 
 namespace pictrieve {
@@ -60,17 +58,16 @@ Vocabulary::Vocabulary(std::vector<std::string> tokens) : tokens_(std::move(toke
 }
 
 std::vector<std::string> Vocabulary::read_lines(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) {
-    const int failed = errno;
-    throw FileError(path, failed, message("cannot open the vocabulary: ", std::strerror(failed)));
-  }
+  const MappedFile file(path);
+  std::string_view rest(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
   std::vector<std::string> lines;
-  for (std::string line; std::getline(file, line);) {
-    if (line.ends_with('\r')) line.pop_back();
-    lines.push_back(line);
+  while (!rest.empty()) {
+    const size_t end = std::min(rest.find('\n'), rest.size());
+    std::string_view line = rest.substr(0, end);
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    lines.emplace_back(line);
+    rest.remove_prefix(std::min(end + 1, rest.size()));
   }
-  require<FormatError>(!file.bad(), "vocabulary: cannot read '", path, "'");
   require<FormatError>(!lines.empty(), "vocabulary: '", path, "' is empty; expected one token per line");
   return lines;
 }

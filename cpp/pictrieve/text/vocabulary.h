@@ -14,7 +14,7 @@ class Vocabulary {
   /// The id of a token is its place in the list. Tokens must be non-empty, distinct and valid UTF-8.
   explicit Vocabulary(std::vector<std::string> tokens);
 
-  /// Reads one token per line.
+  /// Reads one token per line. FileError where the path is not that of a readable file.
   static std::vector<std::string> read_lines(const std::string& path);
 
   int64_t size() const { return static_cast<int64_t>(tokens_.size()); }

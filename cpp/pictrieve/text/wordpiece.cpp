@@ -57,10 +57,6 @@ WordPieceTokenizer::WordPieceTokenizer(std::vector<std::string> tokens, const Wo
     if (const int32_t id = vocabulary_.find(text); id >= 0) special_.push_back({text, id});
 }
 
-WordPieceTokenizer WordPieceTokenizer::from_file(const std::string& path, const WordPieceOptions& options) {
-  return WordPieceTokenizer(Vocabulary::read_lines(path), options);
-}
-
 std::vector<int32_t> WordPieceTokenizer::encode(std::string_view text) const {
   SplitText words;
   std::vector<int32_t> ids;

@@ -36,9 +36,6 @@ class WordPieceTokenizer {
   /// The id of a token is its place in the list, which must hold [UNK], [CLS] and [SEP].
   explicit WordPieceTokenizer(std::vector<std::string> tokens, const WordPieceOptions& options = {});
 
-  /// Reads one token per line (vocab.txt).
-  static WordPieceTokenizer from_file(const std::string& path, const WordPieceOptions& options = {});
-
   /// [CLS] pieces [SEP]. Special tokens that stand in the text in full, such as "[MASK]", are kept whole.
   std::vector<int32_t> encode(std::string_view text) const;
 
@@ -53,7 +50,6 @@ class WordPieceTokenizer {
   const std::string& token(int64_t id) const { return vocabulary_.token(id); }
   /// The id of a token, -1 where the vocabulary lacks it.
   int32_t id_of(std::string_view token) const { return vocabulary_.find(token); }
-  const WordPieceOptions& options() const { return options_; }
 
  private:
   struct SpecialToken {

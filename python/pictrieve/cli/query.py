@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from pictrieve.cli.output import say, show
+from pictrieve.cli.output import say, show, show_json
 from pictrieve.gallery import Gallery
 
 
@@ -24,7 +24,7 @@ def search(options: argparse.Namespace) -> int:
             min_confidence=options.min_confidence,
         )
     if options.json:
-        show(hits.to_json())
+        show_json(hits.to_dicts())
     else:
         show(hits.explain() if options.explain else repr(hits))
     if options.html is not None:

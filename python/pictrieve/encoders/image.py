@@ -12,7 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pictrieve import _core, models
-from pictrieve.encoders.rows import RANDOM_SEED, Floats, digest, finish, output_rows, require_supported, write_json
+from pictrieve.encoders.rows import (
+    RANDOM_SEED,
+    ROW_TYPES,
+    Floats,
+    digest,
+    finish,
+    output_rows,
+    require_supported,
+    write_json,
+)
 from pictrieve.images import Preprocess, as_sources
 from pictrieve.progress import Progress, progress_bar
 
@@ -147,7 +156,8 @@ class ImageEncoder:
         Args:
             inputs: A path, encoded bytes, a PIL image or a uint8 array `(H, W[, 3 or 4])` in RGB; or a list, an array
                 `(n, H, W, 3)` or a generator of these.
-            batch_size: Pictures that a thread takes through the network at once, at most.
+            batch_size: Accepted for familiarity: each thread takes one picture at a time, so memory does not grow with
+                it.
             show_progress_bar: None shows a bar on a terminal once the work has lasted a second.
             normalize_embeddings: Scale rows to unit length.
             convert_to_tensor: Return a torch tensor that shares the array's memory (imports torch).
@@ -163,7 +173,7 @@ class ImageEncoder:
             DecodeError: A picture is damaged or of an unknown format.
             TypeError, ValueError: An input is not a picture, or an argument is not as described.
         """
-        require_supported(on_error=(on_error, ("raise", "skip")))
+        require_supported(on_error=(on_error, ("raise", "skip")), precision=(precision, ROW_TYPES))
         skip = on_error == "skip"
         look = self.look(inputs, batch_size, show_progress_bar, normalize_embeddings, skip=skip, out=out)
         rows = finish(look.features, precision, convert_to_tensor)
@@ -207,7 +217,7 @@ class ImageEncoder:
                     shares,
                     normalize=normalize_embeddings,
                     stop_at_failure=not skip,
-                    batch=batch_size,
+                    first_index=begin,
                     progress=_from(begin, report) if report else None,
                 )
                 parts.append((begin, features, shares, failed))
@@ -244,9 +254,16 @@ def _own_preprocess(model: models.ResolvedModel) -> Preprocess:
 def _in_chunks(inputs: ImageInput | Iterable[ImageInput], exif: bool) -> tuple[Iterable[list[Any]], int | None, bool]:
     """Split inputs into lists for the core: all at once where they are a collection, piecewise where a generator."""
     if isinstance(inputs, Iterator):
-        return iter(lambda: as_sources(list(islice(inputs, _CHUNK)), exif=exif)[0], []), None, False
+        return _chunks_of(inputs, exif), None, False
     sources, single = as_sources(inputs, exif=exif)
     return [sources], len(sources), single
+
+
+def _chunks_of(inputs: Iterator[ImageInput], exif: bool) -> Iterator[list[Any]]:
+    first = 0
+    while chunk := list(islice(inputs, _CHUNK)):
+        yield as_sources(chunk, exif=exif, first=first)[0]
+        first += len(chunk)
 
 
 def _join(parts: list[Any], single: bool, dim: int, classes: int) -> Look:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 RANDOM_SEED = 0  # of networks with random weights
+ROW_TYPES = (None, "float32", "float16")  # what `precision` of a call may be
 
 
 def require_supported(**arguments: tuple[Any, tuple[Any, ...]]) -> None:
@@ -35,7 +36,6 @@ def output_rows(out: Floats | None, begin: int, count: int, dim: int) -> Floats:
 
 def finish(rows: Floats, precision: str | None, convert_to_tensor: bool) -> Any:
     """Give rows the type and container that the caller asked for."""
-    require_supported(precision=(precision, (None, "float32", "float16")))
     converted = rows.astype(np.float16) if precision == "float16" else rows
     if not convert_to_tensor:
         return converted

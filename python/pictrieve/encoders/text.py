@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Iterable
 from functools import cached_property
@@ -9,7 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from pictrieve import _core, models
-from pictrieve.encoders.rows import RANDOM_SEED, Floats, digest, finish, output_rows, require_supported, write_json
+from pictrieve.encoders.rows import (
+    RANDOM_SEED,
+    ROW_TYPES,
+    Floats,
+    digest,
+    finish,
+    output_rows,
+    require_supported,
+    write_json,
+)
 from pictrieve.progress import progress_bar
 from pictrieve.text import WordPieceTokenizer
 
@@ -57,7 +67,7 @@ class TextEncoder:
         self._folder = self._model.weights.parent
         self.name = self._model.name
         self.pooling = pooling or _own_pooling(self._folder)
-        self.max_length = max_length or _own_max_length(self._folder, self._model.config)
+        self.max_length = _own_max_length(self._folder, self._model.config) if max_length is None else max_length
         self.tokenizer = WordPieceTokenizer.from_pretrained(self._folder)
         self.truncated = (0, 0)
         path = None if self._random else str(self._model.weights)
@@ -83,8 +93,9 @@ class TextEncoder:
     def fingerprint(self) -> str:
         """64 hexadecimal digits that change with all that changes vectors: weights, tokenizer, pooling, limit."""
         weights = "random" if self._random else _core.weights_fingerprint(str(self._model.weights))
-        vocabulary = digest((self._folder / "vocab.txt").read_text(encoding="utf-8"))
-        return digest(self._model.architecture, weights, vocabulary, self.pooling, str(self.max_length))
+        config = json.dumps(self._model.config, sort_keys=True)
+        tokenizer = digest(*self.tokenizer.tokens, repr(self.tokenizer))
+        return digest(weights, config, tokenizer, self.pooling, str(self.max_length))
 
     def encode(
         self,
@@ -94,6 +105,7 @@ class TextEncoder:
         normalize_embeddings: bool = True,
         convert_to_tensor: bool = False,
         precision: str | None = None,
+        on_error: str = "raise",
         out: Floats | None = None,
     ) -> Any:
         """Encode one text, or many.
@@ -105,6 +117,7 @@ class TextEncoder:
             normalize_embeddings: Scale rows to unit length.
             convert_to_tensor: Return a torch tensor that shares the array's memory (imports torch).
             precision: Type of the returned rows: "float32" or "float16".
+            on_error: "raise"; there is no text that a tokenizer cannot read.
             out: `(n, dim)` float32 array to write into; the rows returned are views of it.
 
         Returns:
@@ -118,8 +131,9 @@ class TextEncoder:
         """
         if batch_size < 1:
             raise ValueError(f"batch_size: expected at least 1, got {batch_size}")
+        require_supported(precision=(precision, ROW_TYPES), on_error=(on_error, ("raise",)))
         single = isinstance(inputs, str)
-        texts = [inputs] if isinstance(inputs, str) else _list_of_texts(inputs)
+        texts = [inputs] if isinstance(inputs, str) else list_of_texts(inputs)
         rows = output_rows(out, 0, len(texts), self.dim)
         with progress_bar(len(texts), "texts", show_progress_bar) as report:
             self.truncated = self._core.encode(texts, rows, normalize=normalize_embeddings, progress=report)
@@ -186,7 +200,7 @@ def _own_max_length(folder: Path, config: dict[str, Any]) -> int:
     return int(limit or config.get("max_position_embeddings", 512))
 
 
-def _list_of_texts(inputs: Iterable[str]) -> list[str]:
+def list_of_texts(inputs: Iterable[str]) -> list[str]:
     """Make a list of exactly str; bytes and numbers are refused by place."""
     if isinstance(inputs, bytes | bytearray):
         raise TypeError("inputs: expected a str or an iterable of str, got bytes; decode them first")

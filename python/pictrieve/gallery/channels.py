@@ -22,6 +22,7 @@ logger = logging.getLogger("pictrieve.gallery")
 # part of its encoding.
 GRAPH_FROM = 200_000
 MAP_FROM = 64 << 20  # bytes; smaller files are read whole, which verifies every vector in a few milliseconds
+SMALL = 1000  # items up to which the cache file is simply written anew, and rebuilding is not worth a file
 REPLAY_SHARE = 0.02  # a cache file may lag behind by this share of the gallery before it is written anew
 
 
@@ -58,14 +59,16 @@ class ChannelIndex:
             self._rebuild(self._change)
             index = self.refresh()
         lag = self._change != self._saved_change
-        small = len(index) < GRAPH_FROM
+        small = len(index) < SMALL
         if lag and (always or small or self._saved_change < 0 or self._replayed > REPLAY_SHARE * len(index)):
             self._save(index)
 
     @property
     def needs_saving(self) -> bool:
-        """Whether a rebuild that took noticeable time is not on disk yet."""
-        return self._index is not None and self._saved_change < 0 and len(self._index) >= 1000
+        """Whether a rebuild is not on disk yet that took noticeable time, or had an unusable file to replace."""
+        if self._index is None or self._saved_change >= 0:
+            return False
+        return len(self._index) >= SMALL or self.path.exists()
 
     def health(self) -> Health:
         """Measure the index; where its mapped file turns out to be damaged, rebuild it first."""

@@ -19,7 +19,7 @@ from pictrieve.gallery.opened import OpenGallery
 from pictrieve.gallery.report import Report
 from pictrieve.gallery.search import SearchOptions, terms_of
 from pictrieve.gallery.sources import Source, Table, expand, walk
-from pictrieve.gallery.spaces import describe, load_encoder
+from pictrieve.gallery.spaces import absolute_model, describe, load_encoder
 from pictrieve.gallery.store import Channel, Store
 from pictrieve.gallery.sync import move_renamed, remove_vanished
 from pictrieve.gallery.upkeep import purge_deleted
@@ -66,9 +66,13 @@ class Gallery(OpenGallery):
             kind, name = "vectors", "(own vectors)"
             channels = [Channel(1, "features", own_vectors.checked_dim(dim), "cosine", own_vectors.FINGERPRINT)]
         else:
+            name = encoder if isinstance(encoder, str) else encoder.name
             if isinstance(encoder, str):
-                encoder = load_encoder(encoder if text is None else f"{encoder}+{text}")
-            (kind, channels), name = describe(encoder), encoder.name
+                name = absolute_model(name if text is None else f"{name}+{text}")
+                encoder = load_encoder(name)
+            elif text is not None:
+                raise ValueError("text: expected only beside an encoder given by name, got an encoder object")
+            kind, channels = describe(encoder)
         Store.create(Path(os.path.abspath(path)), channels, {"kind": kind, "encoder": name})
         gallery = cls(path)
         if dim is None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
+from operator import length_hint
 from typing import Any
 
 import numpy as np
 
-from pictrieve.gallery.items import Item, item_at, update_metadata, write_item
+from pictrieve.gallery.items import Item, clean_metadata, clean_text, item_at, update_metadata, write_item
 from pictrieve.gallery.ledger import failure_at, forget_failures, record_failure, status_of
 from pictrieve.gallery.reading import Loaded, file_facts, load_all
 from pictrieve.gallery.report import Report
@@ -46,9 +47,9 @@ class Ingest:
         self._total = 0
         self._renewed: list[tuple[int, str | None, int | None, dict[str, Any]]] = []  # facts without new vectors
 
-    def run(self, sources: Sequence[Source]) -> None:
-        """Take in all sources; whatever was committed stays, also after an exception."""
-        self._total = len(sources)
+    def run(self, sources: Iterable[Source]) -> None:
+        """Take in all sources, a batch at a time; whatever was committed stays, also after an exception."""
+        self._total = length_hint(sources)
         fresh = self._fresh(sources)
         with ThreadPoolExecutor(1, thread_name_prefix="pictrieve-read") as reader:
             ahead = reader.submit(load_all, list(islice(fresh, self._batch)))
@@ -60,7 +61,7 @@ class Ingest:
         self._commit_renewed()
         self._tell_progress(0)
 
-    def _fresh(self, sources: Sequence[Source]) -> Iterator[Source]:
+    def _fresh(self, sources: Iterable[Source]) -> Iterator[Source]:
         """Leave out files that are in the gallery unchanged, and unchanged failures."""
         for source in sources:
             if source.path is None or not self._is_settled(source, source.path):
@@ -85,8 +86,9 @@ class Ingest:
 
     def _refresh_facts(self, item: Item, source: Source, mtime: int | None = None) -> None:
         """Take over new metadata, text or time of a picture whose pixels are known."""
-        text = source.text if source.text != item.text else None
-        changed = {k: v for k, v in (source.metadata or {}).items() if item.metadata.get(k) != v}
+        text = clean_text(source.text)
+        text = text if text != item.text else None
+        changed = {k: v for k, v in clean_metadata(source.metadata or {}).items() if item.metadata.get(k) != v}
         if text is not None or changed or mtime is not None:
             self._renewed.append((item.id, text, mtime, changed))
         if len(self._renewed) >= 1000:

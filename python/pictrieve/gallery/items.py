@@ -7,11 +7,12 @@ import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pictrieve._index_arguments import as_ids
 from pictrieve.gallery.store import Channel, Store, now
 
 Floats = NDArray[np.float32]
@@ -61,11 +62,28 @@ def path_from_column(column: str | bytes | None) -> str | None:
     return os.fsdecode(column) if isinstance(column, bytes) else column
 
 
+def item_ids(ids: Any) -> list[int]:
+    """Bring one id or several to a list; what merely looks like ids is refused.
+
+    Raises:
+        TypeError: Not whole numbers: 1.9 is no id, nor is "3", nor True.
+    """
+    listed = [ids] if np.ndim(ids) == 0 and not isinstance(ids, set | frozenset) else ids
+    try:
+        if not isinstance(listed, np.ndarray):
+            listed = list(listed)
+            if any(isinstance(one, bool | np.bool_) for one in listed):  # NumPy would count True as 1
+                raise ValueError
+        return [int(one) for one in as_ids(listed, "ids")]
+    except (ValueError, OverflowError):
+        raise TypeError(f"ids: expected one whole number or several, such as hits.ids, got {ids!r:.80}") from None
+
+
 def write_item(store: Store, change: int, item: Item, vectors: Mapping[str, Floats]) -> int:
     """Insert an item, or replace that of the same path, and give its id. Call inside a transaction."""
     path = None if item.path is None else path_to_column(item.path)
     metadata = clean_metadata(item.metadata)
-    values = (path, item.sha256, item.size, item.mtime, item.width, item.height, item.format, item.text,
+    values = (path, item.sha256, item.size, item.mtime, item.width, item.height, item.format, clean_text(item.text),
               json.dumps(metadata, ensure_ascii=False), now(), change)  # fmt: skip
     item_id = int(store.connection.execute(_UPSERT, values).fetchone()[0])
     rows = [(store.channels[name].number, item_id, row.tobytes()) for name, row in vectors.items()]
@@ -143,22 +161,41 @@ def read_vectors(store: Store, channel: Channel, ids: Sequence[int]) -> tuple[ND
 
 def clean_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
     """Turn NumPy and pandas values into what JSON holds; missing values are left out."""
-    cleaned = {str(key): _clean(value) for key, value in metadata.items()}
+    cleaned = {clean_text(str(key)): _clean(value) for key, value in metadata.items()}
     return {key: value for key, value in cleaned.items() if value is not None}
+
+
+_Text = TypeVar("_Text", str, str | None)
+
+
+def clean_text(text: _Text) -> _Text:
+    """Replace halves of surrogate pairs, which no file and no database can hold."""
+    if text is None or text.isascii():
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def is_missing(value: Any) -> bool:
+    """Tell None, not-a-number, and pandas' words for a missing value, without importing pandas."""
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    return isinstance(value, float | np.floating) and bool(np.isnan(value))
 
 
 def _clean(value: Any) -> Any:
     if isinstance(value, np.generic | np.ndarray):
         value = value.tolist()
-    if isinstance(value, float) and not math.isfinite(value):
+    if is_missing(value) or (isinstance(value, float) and not math.isfinite(value)):
         return None
-    if value is None or isinstance(value, str | int | float | bool):
+    if isinstance(value, str):
+        return clean_text(str(value))
+    if isinstance(value, int | float | bool):
         return value
     if isinstance(value, Mapping):
-        return {str(key): _clean(inner) for key, inner in value.items()}
+        return {clean_text(str(key)): _clean(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
         return [_clean(inner) for inner in value]
-    return str(value)  # dates in ISO form, paths, decimals
+    return clean_text(str(value))  # dates in ISO form, paths, decimals
 
 
 def _note_keys(store: Store, metadata: Mapping[str, Any]) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 from pictrieve.gallery.errors import GalleryLockedError
@@ -17,6 +19,7 @@ class WriterLock:
         """Name the lock file; nothing is locked yet."""
         self._path = path
         self._file: int | None = None
+        self._guard = threading.RLock()
 
     @property
     def held(self) -> bool:
@@ -25,33 +28,55 @@ class WriterLock:
 
     def acquire(self) -> None:
         """Take the lock at once or raise GalleryLockedError; taking it twice is harmless."""
-        if self._file is not None:
-            return
+        with self._guard:
+            if self._file is None:
+                self._file = self._locked_file()
+
+    @contextlib.contextmanager
+    def borrowed(self) -> Iterator[None]:
+        """Hold the lock during a block; other threads that want it wait, and find it as it was before."""
+        with self._guard:
+            held = self.held
+            self.acquire()
+            try:
+                yield
+            finally:
+                if not held:
+                    self.release()
+
+    def _locked_file(self) -> int:
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             pid = _pid_in(descriptor)
             os.close(descriptor)
-            holder = f"process {pid}" if pid else "another process"
-            raise GalleryLockedError(
-                f"gallery {self._path.parent}: {holder} is writing to it; wait for it to finish, "
-                f"or stop it (searching stays possible meanwhile)",
-                pid,
-            ) from None
+            raise GalleryLockedError(f"gallery {self._path.parent}: {_who(pid)}", pid) from None
         except BaseException:
             os.close(descriptor)
             raise
-        self._file = descriptor
         with contextlib.suppress(OSError):  # the number is a courtesy; a full disk must not stop a delete
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        return descriptor
 
     def release(self) -> None:
         """Give the lock back; harmless where it is not held."""
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
+        with self._guard:
+            if self._file is not None:
+                os.close(self._file)
+                self._file = None
+
+    def __del__(self) -> None:
+        """Give the lock back where a gallery is dropped without being closed."""
+        self.release()
+
+
+def _who(pid: int | None) -> str:
+    if pid == os.getpid():
+        return "an unclosed Gallery in this process is writing to it; close that one, or write through it"
+    holder = f"process {pid}" if pid else "another process"
+    return f"{holder} is writing to it; wait for it to finish, or stop it (searching stays possible meanwhile)"
 
 
 def _pid_in(descriptor: int) -> int | None:

@@ -14,6 +14,7 @@ import numpy as np
 
 from pictrieve import _core
 from pictrieve._core import Error
+from pictrieve._sources import as_sources
 from pictrieve.gallery.items import Item
 from pictrieve.gallery.sources import Source
 
@@ -44,6 +45,20 @@ def file_facts(path: str) -> tuple[int | None, int | None]:
     return status.st_size, status.st_mtime_ns
 
 
+def file_hash(path: str) -> str | None:
+    """Give the SHA-256 of a file's bytes as an item keeps it, None where it cannot be read."""
+    digest = hashlib.sha256()
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            return None
+        with open(path, "rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    except OSError:
+        return None
+    return digest.hexdigest()
+
+
 def _load_file(source: Source, path: str) -> Loaded:
     size, mtime = file_facts(path)
     item = Item(path, size=size, mtime=mtime, text=source.text, metadata=source.metadata or {})
@@ -70,6 +85,8 @@ def _load_content(source: Source) -> Loaded:
     loaded = Loaded(source, item, source.content)
     if isinstance(source.content, bytes | bytearray | memoryview):
         _describe_bytes(loaded, bytes(source.content))
+    elif (reason := _objection(loaded)) is not None:
+        loaded.failure = reason
     elif isinstance(source.content, np.ndarray):
         pixels = np.ascontiguousarray(source.content)
         item.sha256 = hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).hexdigest()
@@ -79,6 +96,17 @@ def _load_content(source: Source) -> Loaded:
         item.sha256 = hashlib.sha256(repr((picture.mode, picture.size)).encode() + picture.tobytes()).hexdigest()
         item.width, item.height = picture.size
     return loaded
+
+
+def _objection(loaded: Loaded) -> tuple[str, str] | None:
+    """Bring pixels and PIL images to what encoders read; give status and reason where that fails."""
+    try:
+        loaded.content = as_sources([loaded.content])[0][0]
+    except (TypeError, ValueError) as error:
+        return "unsupported", str(error)
+    except (OSError, SyntaxError) as error:  # PIL decodes only now; SyntaxError is its word for a broken PNG
+        return "corrupt", str(error)
+    return None
 
 
 def _describe_bytes(loaded: Loaded, content: bytes) -> None:

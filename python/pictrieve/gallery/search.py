@@ -64,8 +64,21 @@ def _group(name: str, value: Any) -> list[Term]:
         return [term for one in values for term in _query_terms(one, -1.0)]
     if name == "query":
         return _query_terms(value, 1.0)
-    values = value if isinstance(value, list | tuple) else [value]
+    if name == "vector":  # a list of numbers is one vector, not many
+        values = [value] if np.ndim(value) == 1 else list(value)
+    else:
+        values = value if isinstance(value, list | tuple) else [value]
+    if name == "text":
+        _require_words(values)
     return [Term(name, one, 1.0, _label(name, one)) for one in values]
+
+
+def _require_words(texts: Sequence[Any]) -> None:
+    for text in texts:
+        if not isinstance(text, str):
+            raise TypeError(f"text: expected words as str, got {type(text).__name__}")
+        if not text.strip():
+            raise ValueError("text: expected words, got an empty text")
 
 
 def _query_terms(value: Any, sign: float) -> list[Term]:
@@ -95,6 +108,8 @@ class Searcher:
         """Find the items nearest to the weighted sum of the terms."""
         if not isinstance(options.k, int | np.integer) or options.k < 1:
             raise ValueError(f"k: expected a whole number of at least 1, got {options.k!r}")
+        if options.min_confidence is not None and not 0 <= options.min_confidence <= 1:
+            raise ValueError(f"min_confidence: expected 0 to 1, got {options.min_confidence}")
         allowed = None if options.where is None else self._allowed(options.where)
         channel = self._channel(terms)
         index = self._indexes[channel].refresh()
@@ -107,7 +122,7 @@ class Searcher:
         if length < 1e-6:
             raise ValueError("query: its terms cancel each other out, nothing is left to search for")
         query /= np.float32(length)
-        ids, scores = index.search(query, int(options.k), where=allowed)
+        ids, scores = index.search(query, min(int(options.k), len(index)), where=allowed)
         if options.min_confidence is not None:
             sure = self._confidence(channel, query, scores) >= options.min_confidence
             ids, scores = ids[sure], scores[sure]

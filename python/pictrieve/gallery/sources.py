@@ -10,35 +10,20 @@ from typing import Any
 
 import numpy as np
 
+from pictrieve._sources import pixels_of
+from pictrieve.gallery.items import is_missing
 from pictrieve.gallery.report import Report
 from pictrieve.gallery.store import DATABASE
 
 # Suffixes that are worth opening. HEIC and AVIF are among them so that the ledger names them rather than
 # nobody.
-SUFFIXES = frozenset(
-    f".{suffix}"
-    for suffix in [
-        "jpg",
-        "jpeg",
-        "jpe",
-        "jfif",
-        "png",
-        "gif",
-        "webp",
-        "tif",
-        "tiff",
-        "bmp",
-        "dib",
-        "pbm",
-        "pgm",
-        "ppm",
-        "pnm",
-        "heic",
-        "heif",
-        "avif",
-    ]
-)
-Table = Mapping[str, Any] | Sequence[Any] | Callable[[str], Any] | None
+SUFFIXES = frozenset([
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".webp", ".tif", ".tiff", ".bmp", ".dib", ".pbm", ".pgm", ".ppm",
+    ".pnm", ".heic", ".heif", ".avif",
+])  # fmt: skip
+Table = Mapping[str, Any] | Iterable[Any] | Callable[[str], Any] | None
+UNREADABLE = "unreadable"  # the status of what cannot be opened
+_Lookup = Mapping[str, Any] | Sequence[Any] | Callable[[str], Any] | None
 
 
 @dataclass
@@ -64,27 +49,53 @@ def expand(items: Any, metadata: Table, texts: Table, report: Report) -> list[So
         FileNotFoundError: A path given directly does not exist as file or folder.
         ValueError: metadata or texts have another length than items.
     """
-    sources: list[Source] = []
     listed = list(_elements(items))
-    metadata = _records(metadata)
+    metadata, texts = _records(metadata), _listed("texts", texts)
     _check_length("metadata", metadata, len(listed))
     _check_length("texts", texts, len(listed))
-    for position, element in enumerate(listed):
-        for source in _sources_of(element, report, alone=isinstance(items, str | os.PathLike)):
-            source.metadata = _join(source.metadata, _lookup(metadata, source.path, position))
-            found = _lookup(texts, source.path, position)
-            source.text = str(found) if found is not None else source.text
-            sources.append(source)
-    return sources
+    return list(_expanded(listed, metadata, texts, report, alone=isinstance(items, str | os.PathLike)))
+
+
+def stream(items: Any, metadata: Table, texts: Table, report: Report) -> Iterable[Source]:
+    """Do as `expand`, but read a generator only as far as it is asked for: its pictures need not fit in memory."""
+    if not isinstance(items, Iterator):
+        return expand(items, metadata, texts, report)
+    return _expanded(items, _records(metadata), _listed("texts", texts), report)
+
+
+def _expanded(
+    elements: Iterable[Any], metadata: _Lookup, texts: _Lookup, report: Report, *, alone: bool = False
+) -> Iterator[Source]:
+    count = 0
+    for position, element in enumerate(elements):
+        count = position + 1
+        for source in _sources_of(element, report, alone=alone):
+            source.metadata = _join(source.metadata, _lookup("metadata", metadata, source.path, position))
+            found = _lookup("texts", texts, source.path, position)
+            source.text = source.text if is_missing(found) else str(found)
+            yield source
+    _check_length("metadata", metadata, count)
+    _check_length("texts", texts, count)
 
 
 def walk(folder: str, report: Report | None = None) -> Iterator[str]:
     """Give the picture files below a folder in sorted order; hidden ones and other galleries are left out.
 
-    Links to folders are followed, each real folder once, so that circles end.
+    Links to folders are followed, each real folder once, so that circles end. A folder below that cannot be
+    listed fails in the report.
+
+    Raises:
+        OSError: The folder itself cannot be listed.
     """
+
+    def note(error: OSError) -> None:
+        if error.filename == folder:
+            raise error
+        if report is not None:
+            report.fail(str(error.filename), UNREADABLE, f"folder: {error.strerror}")
+
     seen: set[tuple[int, int]] = set()
-    for root, folders, files in os.walk(folder, followlinks=True):
+    for root, folders, files in os.walk(folder, onerror=note, followlinks=True):
         status = os.stat(root)
         if (status.st_dev, status.st_ino) in seen or DATABASE in files:
             folders.clear()
@@ -107,14 +118,24 @@ def _elements(items: Any) -> Iterable[Any]:
     if hasattr(items, "columns") and hasattr(items, "to_dict"):  # a pandas DataFrame, without importing pandas
         if "path" not in items.columns:
             raise ValueError(f"items: expected a DataFrame with a column 'path', got {list(items.columns)}")
-        return list(items.to_dict("records"))
-    if isinstance(items, np.ndarray):
-        return [items] if items.ndim == 2 or (items.ndim == 3 and items.shape[2] in (3, 4)) else list(items)
+        return _rows_with_path(items.to_dict("records"))
+    if isinstance(items, np.ndarray) and items.dtype.kind in "biufc":
+        return [pixels_of(items)] if items.ndim in (2, 3) else list(items)
     if not isinstance(items, Iterable):
         raise TypeError(
             f"items: expected a folder, paths, bytes, arrays, images or a DataFrame, got {type(items).__name__}"
         )
     return items
+
+
+def _rows_with_path(rows: list[dict[Any, Any]]) -> list[dict[Any, Any]]:
+    for position, row in enumerate(rows):
+        if is_missing(row["path"]):
+            raise ValueError(
+                f"items: row {position} of the DataFrame has nothing in its column 'path'; "
+                f"drop such rows: frame.dropna(subset=['path'])"
+            )
+    return rows
 
 
 def _sources_of(element: Any, report: Report, *, alone: bool) -> Iterator[Source]:
@@ -141,7 +162,7 @@ def _sources_of(element: Any, report: Report, *, alone: bool) -> Iterator[Source
         yield Source(None, element)
 
 
-def _lookup(table: Table, path: str | None, position: int) -> Any:
+def _lookup(name: str, table: _Lookup, path: str | None, position: int) -> Any:
     if table is None:
         return None
     if callable(table):
@@ -149,33 +170,43 @@ def _lookup(table: Table, path: str | None, position: int) -> Any:
     if isinstance(table, Mapping):
         keys = (path, os.path.relpath(path), Path(path).name) if path is not None else ()
         return next((table[key] for key in keys if key in table), None)
+    if position >= len(table):
+        raise ValueError(f"{name}: expected one entry for each item, got {len(table)} and more items than that")
     return table[position]
 
 
-def _records(metadata: Any) -> Table:
+def _records(metadata: Any) -> _Lookup:
     """Accept a DataFrame of rows, and one plain dict as the metadata of every picture."""
     if hasattr(metadata, "columns") and hasattr(metadata, "to_dict"):
         return list(metadata.to_dict("records"))
     if isinstance(metadata, Mapping) and metadata and not any(isinstance(v, Mapping) for v in metadata.values()):
         constant = dict(metadata)
         return lambda _path: constant
-    return metadata  # type: ignore[no-any-return]
+    return _listed("metadata", metadata)
+
+
+def _listed(name: str, table: Any) -> _Lookup:
+    """Make a list of anything in order: a pandas Series counts by its labels, a generator not at all."""
+    if table is None or callable(table) or isinstance(table, Mapping | str):
+        return table  # type: ignore[no-any-return]
+    if not isinstance(table, Iterable):
+        raise TypeError(f"{name}: expected one entry for each item, a mapping or a function, got {table!r}")
+    return list(table)
 
 
 def _join(first: dict[str, Any] | None, second: Any) -> dict[str, Any] | None:
-    if second is None:
+    if is_missing(second):
         return first
     if not isinstance(second, Mapping):
         raise TypeError(f"metadata: expected a mapping for each picture, got {type(second).__name__}")
     return {**(first or {}), **second}
 
 
-def _check_length(name: str, table: Table, length: int) -> None:
+def _check_length(name: str, table: _Lookup, length: int) -> None:
     if table is None or callable(table) or isinstance(table, Mapping):
         return
     if isinstance(table, str) or len(table) != length:
         raise ValueError(
             f"{name}: expected one entry for each of the {length} items, got {len(table)}; for a folder "
-            f"give a mapping "
-            f"from file name to value, or a function of the path"
+            f"give a mapping from file name to value, or a function of the path"
         )

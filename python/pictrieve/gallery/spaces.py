@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, cast, runtime_checkable
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from pictrieve.gallery.errors import FingerprintError, GalleryError
 from pictrieve.gallery.store import Channel
+from pictrieve.models import list_models
 
 Floats = NDArray[np.float32]
 FEATURES = "features"  # the picture encoder's own vectors: picture against picture
@@ -107,9 +109,9 @@ class Spaces:
     def _dual(self, *channels: str) -> DualEncoderLike:
         if self._settings["kind"] != "dual":
             raise GalleryError(
-                f"gallery {self._gallery}: it was written by {self._settings['encoder']!r}, which knows no "
-                f"words; "
-                f"search with a picture, or create a gallery with encoder='efficientnet_lite0+minilm'"
+                f"gallery {self._gallery}: it was written by {self._settings['encoder']!r}, which knows no words; "
+                f"search with {'vector=' if self._settings['kind'] == 'vectors' else 'a picture'}, or create a gallery "
+                f"with encoder='efficientnet_lite0+minilm'"
             )
         self._load()
         for name in channels:
@@ -122,8 +124,7 @@ class Spaces:
         name = self._settings["encoder"]
         if self._settings["kind"] == "vectors":
             raise GalleryError(
-                f"gallery {self._gallery}: it holds vectors of your own, so there is no encoder to turn "
-                f"pictures or "
+                f"gallery {self._gallery}: it holds vectors of your own, so there is no encoder to turn pictures or "
                 f"words into vectors; search with vector=..., add with vectors=..."
             )
         try:
@@ -142,13 +143,17 @@ class Spaces:
 
     def _foreign(self, name: str, channel: Channel) -> FingerprintError:
         return FingerprintError(
-            f"gallery {self._gallery}: its {channel.name} vectors were written by "
-            f"{self._settings['encoder']!r} "
-            f"(fingerprint {channel.fingerprint[:16]}), got {name!r} of another fingerprint; vectors of two "
-            f"encoders "
-            f"cannot be compared: open the gallery without encoder=, or create a new one and add the "
-            f"pictures again"
+            f"gallery {self._gallery}: its {channel.name} vectors were written by {self._settings['encoder']!r} "
+            f"(fingerprint {channel.fingerprint[:16]}), got {name!r} of another fingerprint; vectors of two encoders "
+            f"cannot be compared: open the gallery without encoder=, or create a new one and add the pictures again"
         )
+
+
+def absolute_model(name: str) -> str:
+    """Make directories in an encoder's name absolute, so that the gallery can be opened from anywhere."""
+    known = {info.name for info in list_models()}
+    parts = (part if part in known or not os.path.isdir(part) else os.path.abspath(part) for part in name.split("+"))
+    return "+".join(parts)
 
 
 def load_encoder(name: str) -> Any:
@@ -166,6 +171,6 @@ def describe(encoder: Any) -> tuple[str, list[Channel]]:
             Channel(1, FEATURES, image.dim, "cosine", image.fingerprint),
             Channel(2, DUAL, encoder.dim, "cosine", encoder.fingerprint),
         ]
-    if isinstance(encoder, ImageEncoderLike):
+    if isinstance(encoder, ImageEncoderLike) and not hasattr(encoder, "tokenizer"):  # a TextEncoder knows no pictures
         return "image", [Channel(1, FEATURES, encoder.dim, "cosine", encoder.fingerprint)]
     raise TypeError(f"encoder: expected a model name, an ImageEncoder or a DualEncoder, got {type(encoder).__name__}")

@@ -7,6 +7,7 @@ import os
 import secrets
 import shutil
 import sqlite3
+import threading
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -45,7 +46,9 @@ class Store:
     def __init__(self, directory: Path) -> None:
         """Open and check the database of an existing gallery directory."""
         self.directory = directory
-        self.connection, self.read_only = _open(directory)
+        self._guard = threading.RLock()  # one connection: a transaction of one thread is none of another's
+        self._closed = False
+        self.connection, self._read_only = _open(directory)
         with self.errors():
             self._check_format()
             self.settings: dict[str, Any] = dict(self.connection.execute("SELECT key, value FROM settings"))
@@ -78,7 +81,16 @@ class Store:
 
     def close(self) -> None:
         """Close the connection; SQLite folds the write-ahead log back in where this was the last one."""
-        self.connection.close()
+        with self._guard:
+            self._closed = True
+            self.connection.close()
+
+    @property
+    def read_only(self) -> bool:
+        """Whether file system or medium forbid writing; a closed gallery is an error."""
+        if self._closed:
+            raise GalleryError(f"gallery {self.directory}: it was closed; open it again with Gallery.open")
+        return self._read_only
 
     @property
     def change(self) -> int:
@@ -116,10 +128,10 @@ class Store:
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[None]:
         """Run the body on one state of the database, whatever other processes commit meanwhile."""
-        if self.connection.in_transaction:
-            yield
-            return
         with self.errors():
+            if self.connection.in_transaction:
+                yield
+                return
             self.connection.execute("BEGIN")
             try:
                 yield
@@ -128,11 +140,12 @@ class Store:
 
     @contextlib.contextmanager
     def errors(self) -> Iterator[None]:
-        """Say in the library's words what SQLite reports."""
-        try:
-            yield
-        except sqlite3.DatabaseError as error:
-            raise _translated(error, self.directory) from error
+        """Keep other threads off the connection, and say in the library's words what SQLite reports."""
+        with self._guard:
+            try:
+                yield
+            except sqlite3.DatabaseError as error:
+                raise _translated(error, self.directory) from error
 
     def _check_format(self) -> None:
         if self.connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
@@ -222,6 +235,8 @@ def _sync_directory(directory: Path) -> None:
 
 def _translated(error: sqlite3.DatabaseError, directory: Path) -> Exception:
     text = str(error)
+    if "closed database" in text:
+        return GalleryError(f"gallery {directory}: it was closed; open it again with Gallery.open")
     if "full" in text or "disk I/O error" in text:
         return GalleryError(
             f"gallery {directory}: the disk is full or failing ({text}); everything committed before is "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -18,7 +18,8 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _COMPARISONS = {"<": "<", "<=": "<=", ">": ">", ">=": ">=", "=": "=", "==": "=", "!=": "<>", "<>": "<>"}
-_MAX_DEPTH = 50
+_MAX_DEPTH = 16  # SQLite's parser holds a hundred symbols, and a level takes up to five: a OR b AND (
+_MAX_CONDITIONS = 900  # SQLite takes an expression of up to a thousand levels, and a chain is one per condition
 
 
 @dataclass
@@ -37,8 +38,11 @@ def parse_where(expression: str, metadata_keys: Collection[str]) -> Condition:
     single or double quotes, odd column names in backquotes. A comparison with a missing value is never true.
 
     Raises:
-        ValueError: The expression cannot be read, or names a column that no item has.
+        ValueError: The expression cannot be read, is too long, or names a column that no item has.
+        TypeError: It is no text.
     """
+    if not isinstance(expression, str):
+        raise TypeError(f"where: expected a condition as text, such as 'price < 20', got {expression!r}")
     return _Parser(expression, metadata_keys).parse()
 
 
@@ -49,12 +53,13 @@ class _Parser:
         self._tokens = list(self._tokenize())
         self._position = 0
         self._depth = 0
+        self._conditions = 0
 
     def parse(self) -> Condition:
         condition = self._either()
         if self._peek()[0] != "end":
             self._fail(f"unexpected {self._peek()[1]!r}")
-        return condition
+        return Condition(f"({condition.sql})", condition.parameters)
 
     def _tokenize(self) -> list[tuple[str, str]]:
         tokens, position = [], 0
@@ -72,18 +77,19 @@ class _Parser:
         return [*tokens, ("end", "end of the expression")]
 
     def _either(self) -> Condition:
-        condition = self._both()
-        while self._accept("keyword", "or"):
-            other = self._both()
-            condition = Condition(f"({condition.sql} OR {other.sql})", condition.parameters + other.parameters)
-        return condition
+        return self._chain("or", self._both)
 
     def _both(self) -> Condition:
-        condition = self._negatable()
-        while self._accept("keyword", "and"):
-            other = self._negatable()
-            condition = Condition(f"({condition.sql} AND {other.sql})", condition.parameters + other.parameters)
-        return condition
+        return self._chain("and", self._negatable)
+
+    def _chain(self, word: str, part: Callable[[], Condition]) -> Condition:
+        parts = [part()]
+        while self._accept("keyword", word):
+            parts.append(part())
+        if len(parts) == 1:
+            return parts[0]
+        sql = f" {word.upper()} ".join(one.sql for one in parts)
+        return Condition(sql, [value for one in parts for value in one.parameters])
 
     def _negatable(self) -> Condition:
         self._depth += 1
@@ -93,14 +99,20 @@ class _Parser:
             inner = self._negatable()
             condition = Condition(f"NOT {inner.sql}", inner.parameters)
         elif self._accept("symbol", "("):
-            condition = self._either()
+            inner = self._either()
             self._expect("symbol", ")")
+            condition = Condition(f"({inner.sql})", inner.parameters)
         else:
             condition = self._comparison()
         self._depth -= 1
         return condition
 
     def _comparison(self) -> Condition:
+        self._conditions += 1
+        if self._conditions > _MAX_CONDITIONS:
+            raise ValueError(
+                f"where: more than {_MAX_CONDITIONS} conditions; use a list instead: label in ('cat', 'dog')"
+            )
         left = self._operand()
         kind, value = self._peek()
         if kind == "symbol" and value in _COMPARISONS:

@@ -7,6 +7,7 @@
 #include "pictrieve/base/error.h"
 #include "pictrieve/image/codec.h"
 #include "pictrieve/image/preprocess.h"
+#include "pictrieve/image/preprocess_steps.h"
 #include "pictrieve/image/source.h"
 
 namespace pictrieve {
@@ -71,6 +72,11 @@ TEST(Decode, FirstCallsMayComeFromManyThreads) {
 TEST(ReadFile, SaysWhatIsWrong) {
   EXPECT_THROW(read_file(path_of("missing.png")), FileError);
   EXPECT_THROW(read_file(TEST_DATA_DIR), FileError);
+}
+
+TEST(Preprocess, NeedsNoMorePixelsThanAnIntegerCounts) {
+  const PreprocessStep steps[] = {CropStep{0, 0, 1e-300}, ResizeStep{ResizeMode::Stretch, 224, 224}};
+  EXPECT_EQ(needed_short_side(steps), 1'000'000'000);
 }
 
 TEST(Preprocess, SourcesOfAllKindsAgree) {

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <cmath>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -117,6 +118,29 @@ TEST_F(IndexFileTest, AForgedFileIsRefusedOrSearchedWithoutLeavingItsArrays) {
         continue;  // refused
       }
     }
+  }
+}
+
+TEST_F(IndexFileTest, LengthsOfAMachineWithOtherVectorsKeepCosinesExact) {
+  const Matrix<float> rows = ramp(12, 100);
+  const auto index = Index::create({.dim = 100, .factory = "HNSW2"});
+  index->add(rows, {}, false);
+  index->save(path_);
+  std::ifstream file(path_, std::ios::binary);
+  bytes_.assign(std::istreambuf_iterator<char>(file), {});
+  uint64_t lengths = 0;  // where the third section, SquaredLengths, begins
+  std::memcpy(&lengths, bytes_.data() + 32 + 32 * 2 + 8, 8);
+  for (int64_t i = 0; i < 12; ++i) {
+    float& length = *reinterpret_cast<float*>(bytes_.data() + lengths + 4 * static_cast<uint64_t>(i));
+    length = std::nextafter(length, i % 2 ? 0.0F : INFINITY);
+  }
+  seal(bytes_);
+  write(bytes_);
+  for (const bool exact : {false, true}) {
+    SearchOptions options;
+    options.exact = exact;
+    const auto result = Index::load(path_)->search(rows, 1, options);
+    for (int64_t i = 0; i < 12; ++i) EXPECT_EQ(result.scores.row(i)[0], 1) << i;
   }
 }
 

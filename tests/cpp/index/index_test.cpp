@@ -3,9 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <random>
 #include <stdexcept>
+#include <thread>
 
 #include "pictrieve/base/error.h"
 
@@ -35,6 +37,37 @@ TEST(Index, AnInterruptedAddLeavesTheGraphAsItWas) {
   EXPECT_EQ(ids_of(index->search(queries, 10)), before);
   index->add(random_rows(100, 16, 4), {}, false);
   EXPECT_EQ(index->ids().data()[400], 400);
+}
+
+TEST(Index, TheNumberOfThreadsMayChangeWhileAGraphIsBuilt) {
+  const int threads = num_threads();
+  const auto index = Index::create({.dim = 256, .metric = "l2", .factory = "HNSW16", .ef_construction = 400});
+  index->add(random_rows(1500, 256, 1), {}, false);  // so that the first row of each further add takes a while
+  std::atomic<bool> stopped{false};
+  std::thread other([&] {
+    while (!stopped) {
+      set_num_threads(1);
+      set_num_threads(8);
+    }
+  });
+  for (unsigned i = 0; i < 20; ++i) index->add(random_rows(200, 256, i), {}, false);
+  stopped = true;
+  other.join();
+  set_num_threads(threads);
+  EXPECT_EQ(index->size(), 5500);
+}
+
+TEST(Index, AShortSearchTellsNoMonitorAndALongOneDoes) {
+  for (const char* factory : {"Flat", "HNSW8"}) {
+    const auto index = Index::create({.dim = 16, .factory = factory});
+    index->add(random_rows(2000, 16, 1), {}, false);
+    int told = 0;
+    const Monitor monitor = [&](int64_t, int64_t) { ++told; };
+    index->search(random_rows(1, 16, 2), 10, {}, monitor);
+    EXPECT_EQ(told, 0) << factory;
+    index->search(random_rows(8000, 16, 2), 10, {}, monitor);
+    EXPECT_GT(told, 0) << factory;
+  }
 }
 
 TEST(Index, AMonitorStopsASearchWithinHalfASecond) {

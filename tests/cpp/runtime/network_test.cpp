@@ -42,27 +42,32 @@ TEST_P(Images, PlanEqualsTorch) {
 
   const FeatureMapShape shape = network->feature_map_shape(height, width);
   Matrix<float> features(2, network->dim()), logits(2, network->classes()), map(2, shape.size());
-  network->run(pixels.const_data_ptr<float>(), 2, height, width, {features, logits, map.data()}, 0);
+  network->run(pixels.const_data_ptr<float>(), 2, height, width, {features, logits, map.data()});
   EXPECT_GT(expected.features.tensor.std().item<float>(), 1e-3);  // the comparison means something
   EXPECT_LT(largest_difference(expected.features.tensor, features.data()), 1e-4);
   EXPECT_LT(largest_difference(expected.logits.tensor, logits.data()), 1e-4);
-  // Before their clipping the maps of this network reach 21; float32 Torch is 1.4e-4 away from float64 here.
-  EXPECT_LT(largest_difference(expected.feature_map.tensor, map.data()), 2e-4);
+  // Rounding grows with the values: float32 Torch errs by up to 2.4e-5 of the largest one here (they reach 21 before
+  // they are clipped to 6), and so does this network with each of oneDNN's instruction sets.
+  const auto largest = expected.feature_map.tensor.abs().max().item<float>();
+  EXPECT_LT(largest_difference(expected.feature_map.tensor, map.data()), 3e-5 * largest);
 }
 
 INSTANTIATE_TEST_SUITE_P(Sizes, Images, testing::Values(std::pair{64, 64}, std::pair{225, 193}, std::pair{1, 9}));
 
-TEST(ImageNetwork, WorkersRunAtOnce) {
+TEST(ImageNetwork, ThreadsRunAtOnce) {
   const auto network = ImageNetwork::load_random("efficientnet_lite0", kSeed);
-  const torch::Tensor pixels = torch::rand({6, 3, 50, 40});
-  Matrix<float> results[2] = {{6, network->dim()}, {6, network->dim()}};
+  const torch::Tensor pixels = torch::rand({12, 3, 50, 40});
+  const auto* data = pixels.const_data_ptr<float>();
+  const int64_t half = pixels.numel() / 2;
+  Matrix<float> expected(12, network->dim()), found(12, network->dim());
+  network->run(data, 12, 50, 40, {.features = expected});
   std::vector<std::thread> threads;
-  for (int worker = 0; worker < 2; ++worker)
-    threads.emplace_back([&, worker] {
-      network->run(pixels.const_data_ptr<float>(), 6, 50, 40, {.features = results[worker]}, worker);
+  for (int64_t part = 0; part < 2; ++part)
+    threads.emplace_back([&, part] {
+      network->run(data + part * half, 6, 50, 40, {.features = found.view().slice(part * 6, part * 6 + 6)});
     });
   for (std::thread& thread : threads) thread.join();
-  EXPECT_TRUE(std::equal(results[0].data(), results[0].data() + 6 * network->dim(), results[1].data()));
+  EXPECT_TRUE(std::equal(expected.data(), expected.data() + 12 * network->dim(), found.data()));
 }
 
 TEST(ImageNetwork, SaysWhatIsWrong) {
@@ -71,7 +76,7 @@ TEST(ImageNetwork, SaysWhatIsWrong) {
   const auto network = ImageNetwork::load_random("efficientnet_lite0", kSeed);
   Matrix<float> features(1, 7);
   const std::vector<float> pixels(3);
-  EXPECT_THROW(network->run(pixels.data(), 1, 1, 1, {.features = features}, 0), std::invalid_argument);
+  EXPECT_THROW(network->run(pixels.data(), 1, 1, 1, {.features = features}), std::invalid_argument);
 }
 
 const BertConfig kSmall{.vocab_size = 50,
@@ -95,9 +100,9 @@ TEST(TextNetwork, PlanEqualsTorch) {
     offsets.push_back(static_cast<int64_t>(ids.size()));
   }
   Matrix<float> hidden(static_cast<int64_t>(ids.size()), 36), means(5, 36), firsts(5, 36);
-  network->hidden_states(ids, offsets, hidden, 0);
-  network->run(ids, offsets, Pooling::kMean, means, 0);
-  network->run(ids, offsets, Pooling::kFirst, firsts, 1);
+  network->hidden_states(ids, offsets, hidden);
+  network->run(ids, offsets, Pooling::kMean, means);
+  network->run(ids, offsets, Pooling::kFirst, firsts);
   TorchOps ops;
   for (size_t i = 0; i < lengths.size(); ++i) {
     const torch::Tensor tokens =
@@ -113,11 +118,31 @@ TEST(TextNetwork, PlanEqualsTorch) {
   }
 }
 
+TEST(TextNetwork, ThreadsRunAtOnce) {
+  const auto network = TextNetwork::load_random(kSmall, kSeed);
+  const std::vector<int32_t> ids{1, 9, 4, 2, 2, 7, 30, 41};
+  const std::vector<int64_t> offsets{0, 3, 8};
+  Matrix<float> expected(2, 36);
+  network->run(ids, offsets, Pooling::kMean, expected);
+  std::vector<std::thread> threads;
+  for (int64_t text = 0; text < 2; ++text)
+    threads.emplace_back([&, text] {
+      const auto part = std::span(ids).subspan(offsets[text], offsets[text + 1] - offsets[text]);
+      const std::vector<int64_t> bounds{0, static_cast<int64_t>(part.size())};
+      Matrix<float> found(1, 36);
+      for (int i = 0; i < 100; ++i) {
+        network->run(part, bounds, Pooling::kMean, found);
+        ASSERT_TRUE(std::equal(found.data(), found.data() + 36, expected.row(text))) << text << " at " << i;
+      }
+    });
+  for (std::thread& thread : threads) thread.join();
+}
+
 TEST(TextNetwork, SaysWhatIsWrong) {
   const auto network = TextNetwork::load_random(kSmall, kSeed);
   Matrix<float> rows(1, 36);
   const auto run = [&](const std::vector<int32_t>& ids, const std::vector<int64_t>& offsets) {
-    network->run(ids, offsets, Pooling::kMean, rows, 0);
+    network->run(ids, offsets, Pooling::kMean, rows);
   };
   EXPECT_THROW(run({1, 50}, {0, 2}), std::invalid_argument);
   EXPECT_THROW(run({1, 2}, {0, 1}), std::invalid_argument);
@@ -126,6 +151,9 @@ TEST(TextNetwork, SaysWhatIsWrong) {
   BertConfig odd = kSmall;
   odd.num_attention_heads = 5;
   EXPECT_THROW(TextNetwork::load_random(odd, 0), std::invalid_argument);
+  BertConfig huge = kSmall;
+  huge.vocab_size = (1 << 24) + 1;
+  EXPECT_THROW(TextNetwork::load_random(huge, 0), std::invalid_argument);
 }
 
 /// The parameters of `module` as a state dict that keeps them.

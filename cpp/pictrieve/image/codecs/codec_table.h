@@ -15,7 +15,8 @@ namespace pictrieve {
 struct CodecTable {
   Image (*decode_jpeg)(std::span<const uint8_t> bytes, int reduction);  ///< reduction: 1, 2, 4 or 8
   Image (*decode_png)(std::span<const uint8_t> bytes);
-  Image (*decode_gif)(std::span<const uint8_t> bytes);
+  /// The first frame may be larger than the picture, so it is bounded by itself.
+  Image (*decode_gif)(std::span<const uint8_t> bytes, int64_t max_pixels);
   Image (*decode_other)(std::span<const uint8_t> bytes, PictureFormat format);  ///< WebP, TIFF, BMP, PNM
   std::vector<uint8_t> (*encode_jpeg)(ImageView image, int quality);
   std::vector<uint8_t> (*encode_png)(ImageView image);

@@ -10,12 +10,9 @@
 
 namespace pictrieve::codecs {
 
-/// One thread per call, and no lines on stderr.
-void prepare_opencv();
-
 Image decode_jpeg(std::span<const uint8_t> bytes, int reduction);
 Image decode_png(std::span<const uint8_t> bytes);
-Image decode_gif(std::span<const uint8_t> bytes);
+Image decode_gif(std::span<const uint8_t> bytes, int64_t max_pixels);
 Image decode_other(std::span<const uint8_t> bytes, PictureFormat format);
 std::vector<uint8_t> encode_jpeg(ImageView image, int quality);
 std::vector<uint8_t> encode_png(ImageView image);

@@ -30,12 +30,12 @@ class GifDecoder {
   GifDecoder(const GifDecoder&) = delete;
   GifDecoder& operator=(const GifDecoder&) = delete;
 
-  Image decode() {
+  Image decode(int64_t max_pixels) {
     GifRecordType record = UNDEFINED_RECORD_TYPE;
     for (;;) {
       check(DGifGetRecordType(gif_, &record));
       require<DecodeError>(record != TERMINATE_RECORD_TYPE, "GIF: the file holds no picture");
-      if (record == IMAGE_DESC_RECORD_TYPE) return frame();
+      if (record == IMAGE_DESC_RECORD_TYPE) return frame(max_pixels);
       if (record == EXTENSION_RECORD_TYPE) read_extension();
     }
   }
@@ -56,19 +56,24 @@ class GifDecoder {
   }
 
   /// On a transparent canvas; what lies outside the canvas is dropped.
-  Image frame() {
+  Image frame(int64_t max_pixels) {
     check(DGifGetImageDesc(gif_));
     const GifImageDesc& place = gif_->Image;
     const ColorMapObject* colours = place.ColorMap != nullptr ? place.ColorMap : gif_->SColorMap;
     require<DecodeError>(colours != nullptr, "GIF: the file has no palette");
     require<DecodeError>(place.Width > 0 && place.Height > 0, kDamaged);
+    require<DecodeError>(int64_t{place.Width} * place.Height <= max_pixels, "GIF: expected a frame of at most ",
+                         max_pixels, " pixels, got ", place.Width, " x ", place.Height,
+                         "; raise max_pixels if you trust the file");
     const Image canvas(gif_->SHeight, gif_->SWidth, 4);
     std::memset(canvas.data(), 0, static_cast<size_t>(canvas.height() * canvas.row_stride()));
     std::vector<GifPixelType> line(static_cast<size_t>(place.Width));
+    // Rows that are stored in order end with the last visible one.
+    const int rows = place.Interlace ? place.Height : std::min(place.Height, std::max(0, canvas.height() - place.Top));
     constexpr int kStarts[] = {0, 4, 2, 1}, kSteps[] = {8, 8, 4, 2};
     for (int pass = 0; pass < (place.Interlace ? 4 : 1); ++pass) {
       const int step = place.Interlace ? kSteps[pass] : 1;
-      for (int y = place.Interlace ? kStarts[pass] : 0; y < place.Height; y += step) {
+      for (int y = place.Interlace ? kStarts[pass] : 0; y < rows; y += step) {
         check(DGifGetLine(gif_, line.data(), place.Width));
         if (place.Top + y < canvas.height())
           paint(line, *colours, place.Left, canvas.row(place.Top + y), canvas.width());
@@ -95,6 +100,6 @@ class GifDecoder {
 
 }  // namespace
 
-Image decode_gif(std::span<const uint8_t> bytes) { return GifDecoder(bytes).decode(); }
+Image decode_gif(std::span<const uint8_t> bytes, int64_t max_pixels) { return GifDecoder(bytes).decode(max_pixels); }
 
 }  // namespace pictrieve::codecs

@@ -1,5 +1,4 @@
 #include <opencv2/core.hpp>
-#include <opencv2/core/utils/logger.hpp>
 #include <opencv2/imgcodecs.hpp>
 
 #include <algorithm>
@@ -40,12 +39,9 @@ void divide_by_alpha(const Image& rgba) {
 
 }  // namespace
 
-void prepare_opencv() {
-  cv::setNumThreads(1);
-  install_stderr_filter();
-  cv::utils::logging::setLogLevel(cv::utils::logging::LOG_LEVEL_SILENT);
-}
-
+// OpenCV's number of threads and its log level belong to the whole process, where a user's cv2 may share this library,
+// so both stay as they are. Nothing is lost: for what we accept, imdecode runs on the calling thread, and QuietStderr
+// drops what OpenCV would print from this one.
 Image decode_other(std::span<const uint8_t> bytes, PictureFormat format) {
   const cv::Mat encoded(1, static_cast<int>(bytes.size()), CV_8U, const_cast<uint8_t*>(bytes.data()));
   cv::Mat pixels;

@@ -12,9 +12,9 @@
 namespace pictrieve {
 
 /// Bounds-checked reads at absolute offsets; past the end is a DecodeError.
-class ByteReader {
+class HeaderBytes {
  public:
-  explicit ByteReader(std::span<const uint8_t> bytes, bool big_endian = false)
+  explicit HeaderBytes(std::span<const uint8_t> bytes, bool big_endian = false)
       : bytes_(bytes), big_endian_(big_endian) {}
 
   uint64_t size() const { return bytes_.size(); }
