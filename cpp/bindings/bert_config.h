@@ -15,7 +15,13 @@ namespace pictrieve::bindings {
 inline BertConfig bert_config_from_dict(const pybind11::dict& values) {
   BertConfig config;
   const auto take = [&](const char* name, auto& field) {
-    if (values.contains(name)) field = values[name].cast<std::remove_reference_t<decltype(field)>>();
+    if (!values.contains(name)) return;
+    try {
+      field = values[name].cast<std::remove_reference_t<decltype(field)>>();
+    } catch (const pybind11::cast_error&) {
+      throw std::invalid_argument(message("config.json: ", name, " has a value of the wrong type or out of range: ",
+                                          pybind11::repr(values[name]).cast<std::string>()));
+    }
   };
   take("vocab_size", config.vocab_size);
   take("hidden_size", config.hidden_size);

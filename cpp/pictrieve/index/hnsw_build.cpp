@@ -64,6 +64,8 @@ struct Builder {
   std::vector<std::pair<int32_t, std::vector<int32_t>>> journal;  ///< lists of older rows as they were
 };
 
+constexpr int64_t kFewRows = 1000;
+
 class Construction {
  public:
   Construction(HnswLinks& links, const Scorer& scorer, int ef_construction)
@@ -123,8 +125,10 @@ void Construction::insert_all(const Monitor& monitor) {
   // Only the first can be taller than the graph: the entry stays where it is for all threads after it.
   insert(order_[0], *builders_.borrow());
   if (links_.level(order_[0]) > links_.max_level()) links_.set_entry(order_[0], links_.level(order_[0]));
+  // Rows that are linked at the same moment do not see each other: few rows, which would feel it, go one by one.
+  const auto left = static_cast<int64_t>(order_.size()) - 1;
   parallel_for(
-      static_cast<int64_t>(order_.size()) - 1, 16,
+      left, left < kFewRows ? left : 16,
       [&](int64_t begin, int64_t end, const Worker& worker) {
         const auto builder = builders_.borrow();
         for (int64_t i = begin; i < end && !worker.should_stop(); ++i)

@@ -26,12 +26,26 @@ std::shared_ptr<Module> group(Module& parent, const char* name) {
   return parent.register_module(name, std::make_shared<Module>());
 }
 
+/// Sizes come from a file: products of two bounded ones fit in 64 bits, and no network has as many layers.
+void check_sizes(const BertConfig& config) {
+  const auto check = [](const char* name, int size, int most) {
+    require(size >= 1 && size <= most, "BERT configuration: ", name, ": expected 1 to ", most, ", got ", size);
+  };
+  constexpr int kMost = 1 << 24, kMostLayers = 1 << 12;
+  check("vocab_size", config.vocab_size, kMost);
+  check("hidden_size", config.hidden_size, kMost);
+  check("num_hidden_layers", config.num_hidden_layers, kMostLayers);
+  check("num_attention_heads", config.num_attention_heads, kMost);
+  check("intermediate_size", config.intermediate_size, kMost);
+  check("max_position_embeddings", config.max_position_embeddings, kMost);
+  check("type_vocab_size", config.type_vocab_size, kMost);
+}
+
 const BertConfig& checked(const BertConfig& config) {
-  require(config.vocab_size > 0 && config.hidden_size > 0 && config.num_hidden_layers > 0 &&
-              config.intermediate_size > 0 && config.max_position_embeddings > 0 && config.type_vocab_size > 0 &&
-              config.layer_norm_eps > 0,
-          "BERT configuration: expected positive sizes and layer_norm_eps");
-  require(config.num_attention_heads > 0 && config.hidden_size % config.num_attention_heads == 0,
+  check_sizes(config);
+  require(config.layer_norm_eps > 0, "BERT configuration: expected a positive layer_norm_eps, got ",
+          config.layer_norm_eps);
+  require(config.hidden_size % config.num_attention_heads == 0,
           "BERT configuration: expected hidden_size to be a multiple of num_attention_heads, got ", config.hidden_size,
           " and ", config.num_attention_heads);
   return config;

@@ -1,6 +1,6 @@
 #include "pictrieve/nn/frozen.h"
 
-#include <c10/util/Exception.h>
+#include <torch/types.h>
 
 #include "pictrieve/base/error.h"
 #include "pictrieve/nn/bert.h"
@@ -9,21 +9,6 @@
 
 namespace pictrieve {
 namespace {
-
-/// Sizes come from a file: products of two bounded ones fit in 64 bits, and no network has as many layers.
-void check_sizes(const BertConfig& config) {
-  const auto check = [](const char* name, int size, int most) {
-    require(size >= 1 && size <= most, "BERT configuration: ", name, ": expected 1 to ", most, ", got ", size);
-  };
-  constexpr int kMost = 1 << 24, kMostLayers = 1 << 12;
-  check("vocab_size", config.vocab_size, kMost);
-  check("hidden_size", config.hidden_size, kMost);
-  check("num_hidden_layers", config.num_hidden_layers, kMostLayers);
-  check("num_attention_heads", config.num_attention_heads, kMost);
-  check("intermediate_size", config.intermediate_size, kMost);
-  check("max_position_embeddings", config.max_position_embeddings, kMost);
-  check("type_vocab_size", config.type_vocab_size, kMost);
-}
 
 /// The result of `make`; Torch's exceptions are told in one line, without their stack trace.
 template <typename Make>
@@ -47,7 +32,6 @@ ImageGraph image_graph(const std::string& architecture, const FillModule& fill) 
 
 template <typename FillModule>
 Graph text_graph(const BertConfig& config, const FillModule& fill) {
-  check_sizes(config);
   return without_torch_errors("text network", [&] {
     BertModule module(config);
     fill(module);

@@ -53,7 +53,14 @@ def _add_writing(commands: Any) -> None:
     index.add_argument("items", nargs="+", metavar="DIR", help="folder, searched recursively, or single pictures")
     index.add_argument("-o", "--output", required=True, metavar="GALLERY", help="gallery; an existing one is resumed")
     index.add_argument("--encoder", help="model of a new gallery (default: efficientnet_lite0+minilm)")
-    index.add_argument("--texts", metavar="CSV", help="captions: a table with columns path (or file name) and text")
+    index.add_argument(
+        "--texts",
+        metavar="CSV",
+        help=(
+            "captions: a UTF-8 table with columns path and text; paths are relative to the table, to DIR or to the "
+            "current folder; several captions of one picture are joined by ' / '"
+        ),
+    )
     index.add_argument("--retry", action="store_true", help="try files again that failed before and are unchanged")
     index.add_argument("--batch-size", type=_positive, default=64, help="pictures in one commit, at most (default: 64)")
     sync = _command(commands, "sync", "collection:sync", "Make a gallery equal to a folder: new, changed, deleted.")

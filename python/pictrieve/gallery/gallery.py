@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import length_hint
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from pictrieve.gallery import own_vectors
 from pictrieve.gallery.export import export_npy
 from pictrieve.gallery.hits import Hits
 from pictrieve.gallery.ingest import Ingest, IngestOptions
-from pictrieve.gallery.items import delete_items, update_metadata
+from pictrieve.gallery.items import delete_items, item_ids, update_metadata
 from pictrieve.gallery.opened import OpenGallery
 from pictrieve.gallery.report import Report
 from pictrieve.gallery.search import SearchOptions, terms_of
-from pictrieve.gallery.sources import Source, Table, expand, walk
+from pictrieve.gallery.sources import Source, Table, stream, walk
 from pictrieve.gallery.spaces import absolute_model, describe, load_encoder
 from pictrieve.gallery.store import Channel, Store
 from pictrieve.gallery.sync import move_renamed, remove_vanished
@@ -147,9 +146,8 @@ class Gallery(OpenGallery):
             sources = own_vectors.sources_of(items, vectors, metadata, texts, self._store, report)
             own_vectors.write(self._store, sources, report, on_commit)
         else:
-            sources = expand(items, metadata, texts, report)
             options = IngestOptions(batch_size, retry, on_commit)
-            self._ingest(sources, report, options, show_progress_bar)
+            self._ingest(stream(items, metadata, texts, report), report, options, show_progress_bar)
         self._save_indexes()
         report.seconds = time.monotonic() - started
         return report
@@ -227,14 +225,15 @@ class Gallery(OpenGallery):
 
     def delete(self, ids: int | Sequence[int]) -> int:
         """Delete items and give how many of the ids existed; no id is used twice. `purge` frees the space."""
+        listed = item_ids(ids)
         self._begin_writing()
         with self._store.transaction() as change:
-            return delete_items(self._store, change, np.atleast_1d(np.asarray(ids, np.int64)).tolist())
+            return delete_items(self._store, change, listed)
 
     def update(self, ids: int | Sequence[int], metadata: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> None:
         """Merge values into the metadata of items; None removes a key. One dict serves all ids."""
+        listed = item_ids(ids)
         self._begin_writing()
-        listed = np.atleast_1d(np.asarray(ids, np.int64)).tolist()
         rows = [metadata] * len(listed) if isinstance(metadata, Mapping) else list(metadata)
         if len(rows) != len(listed):
             raise ValueError(f"metadata: expected one dict for each of the {len(listed)} ids, got {len(rows)}")
@@ -256,8 +255,8 @@ class Gallery(OpenGallery):
             raise ValueError(f"format: expected 'npy', got {format!r}")
         return export_npy(self._store, Path(folder))
 
-    def _ingest(self, sources: list[Source], report: Report, options: IngestOptions, show: bool | None) -> None:
-        with progress_bar(len(sources), "images", show) as progress:
+    def _ingest(self, sources: Iterable[Source], report: Report, options: IngestOptions, show: bool | None) -> None:
+        with progress_bar(length_hint(sources) or None, "images", show) as progress:
             options.progress = progress
             Ingest(self._store, self._spaces, report, options).run(sources)
 

@@ -85,13 +85,9 @@ class OpenGallery:
         rebuilt = [index for index in self._indexes.values() if index.needs_saving]
         if not rebuilt or self._store.read_only:
             return
-        held = self._lock.held
-        with contextlib.suppress(GalleryLockedError, OSError):
-            self._lock.acquire()
+        with contextlib.suppress(GalleryLockedError, OSError), self._lock.borrowed():
             for index in rebuilt:
                 index.save_if_worthwhile(always=True)
-        if not held:
-            self._lock.release()
 
     def _begin_writing(self) -> None:
         if self._store.read_only:
