@@ -40,6 +40,9 @@ def test_batch_pads_to_the_longest(tokenizer: WordPieceTokenizer) -> None:
     assert batch.mask.tolist() == [[1, 1, 1, 0, 0, 0], [1, 1, 1, 1, 1, 1]]
     assert batch.offsets.tolist() == [0, 3, 9]
     assert (batch.truncated_texts, batch.lost_tokens) == (0, 0)
+    ids, mask = batch
+    assert ids is batch.ids
+    assert mask is batch.mask
 
 
 def test_batch_without_padding_is_packed(tokenizer: WordPieceTokenizer) -> None:
