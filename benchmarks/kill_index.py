@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -65,23 +66,28 @@ def check(gallery: Path, acknowledged: int) -> int:
     return count
 
 
-def run(photos: Path, kills: int, seed: int = 0) -> int:
-    """Kill `kills` times, let a last run finish, and give how many items there were before it."""
+def run(photos: Path, kills: int, seed: int = 0) -> None:
+    """Kill `kills` times in the middle of the work, then let a last run finish; a finished gallery begins anew."""
     random_moment = random.Random(seed)
     with tempfile.TemporaryDirectory() as temporary:
         folder, gallery = Path(temporary) / "photos", Path(temporary) / "gallery"
-        total = 40 * kills
+        total = 1000
         make_folder(photos, folder, total)
-        acknowledged = 0
-        for i in range(kills):
+        acknowledged = killed = 0
+        while killed < kills:
             lines, ended = index_and_kill(folder, gallery, random_moment.uniform(0.2, 3.5))
             acknowledged = max(acknowledged, lines)
             count = check(gallery, acknowledged)
-            print(f"kill {i + 1}: {acknowledged} acknowledged, {count} there{', ended before' if ended else ''}")
+            if ended:
+                assert count == total
+                shutil.rmtree(gallery)
+                acknowledged = 0
+                continue
+            killed += 1
+            print(f"kill {killed}: {acknowledged} acknowledged, {count} there", flush=True)
             acknowledged = count
         subprocess.run(index_command(folder, gallery), stdout=subprocess.DEVNULL, check=True)
         assert check(gallery, total) == total
-    return acknowledged
 
 
 if __name__ == "__main__":
