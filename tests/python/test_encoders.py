@@ -230,6 +230,13 @@ def test_fingerprints_tell_encoders_apart(lite0: pt.ImageEncoder, minilm: pt.Tex
     assert pt.ImageEncoder("efficientnet_lite0").fingerprint == lite0.fingerprint
 
 
+def test_a_search_by_words_loads_no_picture_network() -> None:
+    dual = pt.DualEncoder()
+    dual.encode_texts("a cat")
+    assert len(dual.fingerprint) == 64
+    assert "image_encoder" not in vars(dual)
+
+
 def test_random_weights_say_so() -> None:
     assert "RANDOM" in repr(pt.ImageEncoder("efficientnet_lite0", weights="random"))
     assert "RANDOM" not in repr(pt.TextEncoder("minilm"))

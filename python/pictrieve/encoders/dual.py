@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pictrieve import models
-from pictrieve.encoders.image import EncodedImages, EncodeError, ImageEncoder
+from pictrieve.encoders.image import EncodedImages, EncodeError, ImageEncoder, image_fingerprint
 from pictrieve.encoders.rows import Floats, digest, finish, require_supported
 from pictrieve.encoders.text import TextEncoder, list_of_texts
 from pictrieve.images import Preprocess
@@ -79,7 +79,7 @@ class DualEncoder:
             )
         self.name = model
         self._image_name, self._text_name = image, text
-        models.resolve(image, kind="image")
+        self._image_model = models.resolve(image, kind="image")
         models.resolve(text, kind="text")
 
     @cached_property
@@ -101,7 +101,8 @@ class DualEncoder:
     def fingerprint(self) -> str:
         """64 hexadecimal digits that change with all that changes vectors."""
         recipe = f"label space {PROMPT!r} {IMAGE_TEMPERATURE} {TEXT_TEMPERATURE}"
-        return digest(self.image_encoder.fingerprint, self.text_encoder.fingerprint, recipe, *self._descriptions())
+        image = image_fingerprint(self._image_model, _whole_picture())  # a search by words needs no picture network
+        return digest(image, self.text_encoder.fingerprint, recipe, *self._descriptions())
 
     def encode_images(
         self,

@@ -137,8 +137,7 @@ class ImageEncoder:
     @cached_property
     def fingerprint(self) -> str:
         """64 hexadecimal digits that change with all that changes vectors: network, weights, preprocessing, pooling."""
-        weights = "random" if self._random else _core.weights_fingerprint(str(self._model.weights))
-        return digest(self._model.architecture, weights, self.preprocess.fingerprint, "avg")
+        return image_fingerprint(self._model, self.preprocess, random=self._random)
 
     def encode(
         self,
@@ -238,6 +237,12 @@ class ImageEncoder:
         """Say what the encoder is; RANDOM where its weights are."""
         weights = "RANDOM weights, " if self._random else ""
         return f"ImageEncoder({self.name!r}, {weights}dim={self.dim}, fingerprint={self.fingerprint[:12]})"
+
+
+def image_fingerprint(model: models.ResolvedModel, preprocess: Preprocess, *, random: bool = False) -> str:
+    """Give the fingerprint of an encoder from its files: the network itself need not be loaded for it."""
+    weights = "random" if random else _core.weights_fingerprint(str(model.weights))
+    return digest(model.architecture, weights, preprocess.fingerprint, "avg")
 
 
 def _from(begin: int, report: Progress) -> Progress:
