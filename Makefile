@@ -7,7 +7,7 @@ BUILD_TOOLS := "scikit-build-core>=0.10" "pybind11>=2.13" "numpy>=1.26" torch==2
 CPP_FILES = $(shell git ls-files 'cpp/*.h' 'cpp/*.cpp' 'tests/cpp/*.cpp')
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: help demo test build system-packages lint format cpp-tests python-tests sanitize bench clean
+.PHONY: help demo test build system-packages lint format cpp-tests python-tests sanitize fuzz bench clean
 
 help:
 	@echo "make demo             set up, build, index real photos and search them"
@@ -15,6 +15,7 @@ help:
 	@echo "make build            set up and build in place (again after each change of C++)"
 	@echo "make system-packages  install the Debian packages alone"
 	@echo "make sanitize         C++ tests under the address and undefined-behaviour sanitizers"
+	@echo "make fuzz             ten minutes of hostile index files, sanitised (FUZZ_SECONDS=600 FUZZ_SEED=1)"
 	@echo "make bench            the paired benchmarks (installs the peers)"
 	@echo "make format | lint    rewrite | check the formatting, types and style"
 
@@ -65,6 +66,15 @@ sanitize: system-packages .venv/tools.done
 	$(BIN)/cmake --preset sanitize
 	$(BIN)/cmake --build --preset sanitize
 	ASAN_OPTIONS=detect_leaks=0 $(BIN)/ctest --preset sanitize
+
+FUZZ_SECONDS ?= 600
+FUZZ_SEED ?= 1
+fuzz: system-packages .venv/tools.done
+	$(BIN)/cmake --preset sanitize
+	$(BIN)/cmake --build --preset sanitize --target pictrieve_index_test
+	PICTRIEVE_FUZZ_SECONDS=$(FUZZ_SECONDS) PICTRIEVE_FUZZ_SEED=$(FUZZ_SEED) \
+	  ASAN_OPTIONS=detect_leaks=0:max_allocation_size_mb=1024:allocator_may_return_null=0 \
+	  build/sanitize/bin/pictrieve_index_test --gtest_filter='FileFuzz.*'
 
 bench: build
 	$(BIN)/python -m pip install --quiet --no-build-isolation -C build-dir=$(BUILD) \

@@ -5,11 +5,16 @@ PYBIND11_MODULE(_core, module) {
   using namespace pictrieve::bindings;
   bind_errors(module);
   bind_base(module);
+  bind_distances(module);
   bind_index(module);
+  bind_exchange(module);
   bind_image(module);
   bind_weights(module);
   bind_text(module);
   bind_encode(module);
   bind_nn(module);
   bind_evaluate(module);
+  bind_rank_fusion(module);
+  bind_feedback(module);
+  bind_rerank(module);
 }

@@ -8,7 +8,7 @@ from pictrieve import _libraries
 
 _libraries.load_torch_libraries()
 
-from pictrieve import evaluate, images, models, nn, text  # noqa: E402
+from pictrieve import evaluate, images, models, nn, rank, text  # noqa: E402
 from pictrieve._core import (  # noqa: E402
     DecodeError,
     Error,
@@ -17,6 +17,7 @@ from pictrieve._core import (  # noqa: E402
     set_num_threads,
 )
 from pictrieve._core import version as _version  # noqa: E402
+from pictrieve.distances import pairwise, pairwise_blocks  # noqa: E402
 from pictrieve.encoders import (  # noqa: E402
     DualEncoder,
     EncodedImages,
@@ -27,6 +28,7 @@ from pictrieve.encoders import (  # noqa: E402
 )
 from pictrieve.images import Preprocess, resize  # noqa: E402
 from pictrieve.index import Index  # noqa: E402
+from pictrieve.index_plan import Plan, plan  # noqa: E402
 from pictrieve.models import list_models  # noqa: E402
 from pictrieve.search_result import Health, SearchResult  # noqa: E402
 
@@ -76,6 +78,7 @@ __all__ = [
     "Hits",
     "ImageEncoder",
     "Index",
+    "Plan",
     "Preprocess",
     "Report",
     "SearchResult",
@@ -87,6 +90,10 @@ __all__ = [
     "models",
     "nn",
     "num_threads",
+    "pairwise",
+    "pairwise_blocks",
+    "plan",
+    "rank",
     "resize",
     "set_num_threads",
     "text",

@@ -18,6 +18,19 @@ def set_num_threads(count: int) -> None: ...
 def simd_target() -> str: ...
 
 # index
+def pairwise(
+    x: NDArray[Any], y: NDArray[Any], metric: str, score: bool, out: NDArray[np.float32] | None
+) -> NDArray[np.float32]: ...
+
+class SearchParams:
+    def __init__(self, ef_search: int, nprobe: int, k_factor: int) -> None: ...
+    @property
+    def ef_search(self) -> int: ...
+    @property
+    def nprobe(self) -> int: ...
+    @property
+    def k_factor(self) -> int: ...
+
 class IndexInfo:
     @property
     def dim(self) -> int: ...
@@ -26,56 +39,70 @@ class IndexInfo:
     @property
     def factory(self) -> str: ...
     @property
-    def ef_search(self) -> int: ...
+    def dtype(self) -> str: ...
+    @property
+    def params(self) -> SearchParams: ...
+    @property
+    def approximate(self) -> bool: ...
+    @property
+    def trained(self) -> bool: ...
     @property
     def removed(self) -> int: ...
     @property
     def bytes_vectors(self) -> int: ...
     @property
-    def bytes_graph(self) -> int: ...
+    def bytes_structure(self) -> int: ...
 
 _Found = tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64] | None]
 
 class Index:
     @staticmethod
-    def create(dim: int, metric: str, factory: str, seed: int, ef_construction: int) -> Index: ...
+    def create(dim: int, metric: str, factory: str, dtype: str, seed: int, ef_construction: int) -> Index: ...
     @staticmethod
     def load(path: str | bytes, map: bool) -> Index: ...
     def add(
         self,
-        x: NDArray[np.float32],
+        x: NDArray[Any],
         ids: NDArray[np.int64] | None,
         replace: bool,
         progress: Callable[[int, int], object] | None,
     ) -> None: ...
+    def train(self, x: NDArray[np.float32], progress: Callable[[int, int], object] | None) -> None: ...
+    def compact(self, progress: Callable[[int, int], object] | None) -> None: ...
     def remove(self, ids: NDArray[np.int64]) -> int: ...
     def search(
         self,
-        queries: NDArray[np.float32],
+        queries: NDArray[Any],
         k: int,
         where_ids: NDArray[np.int64] | None,
         where_mask: NDArray[np.uint8] | None,
         min_score: float | None,
-        ef_search: int,
+        params: SearchParams,
         exact: bool,
         out_ids: NDArray[np.int64] | None,
         out_scores: NDArray[np.float32] | None,
     ) -> _Found: ...
     def range_search(
         self,
-        queries: NDArray[np.float32],
+        queries: NDArray[Any],
         threshold: float,
         where_ids: NDArray[np.int64] | None,
         where_mask: NDArray[np.uint8] | None,
     ) -> _Found: ...
-    def reconstruct(self, ids: NDArray[np.int64]) -> NDArray[np.float32]: ...
+    def reconstruct(self, ids: NDArray[np.int64]) -> NDArray[Any]: ...
     def ids(self) -> NDArray[np.int64]: ...
     def size(self) -> int: ...
     def info(self) -> IndexInfo: ...
-    def set_ef_search(self, ef_search: int) -> None: ...
+    def set_params(self, params: SearchParams) -> None: ...
     def save(self, path: str | bytes, note: str) -> None: ...
     def note(self) -> str: ...
     def verify(self) -> None: ...
+
+def read_faiss(path: str | bytes, factory: str, progress: Callable[[int, int], object] | None) -> Index: ...
+def write_faiss(index: Index, path: str | bytes, progress: Callable[[int, int], object] | None) -> None: ...
+def read_annoy(
+    path: str | bytes, dim: int, metric: str, factory: str, progress: Callable[[int, int], object] | None
+) -> Index: ...
 
 # text
 class WordPieceTokenizer:
@@ -120,6 +147,94 @@ def evaluate_rankings(
     ks: NDArray[np.int64],
     divisor: str,
 ) -> NDArray[np.float64]: ...
+
+# rank: fusion, diversity, calibration
+def fuse_rankings(
+    channels: list[tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]],
+    k: int,
+    value: str,
+    constant: float,
+    weights: list[float],
+    missing: float | None,
+) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]: ...
+def mmr(
+    ids: NDArray[np.int64],
+    scores: NDArray[np.float32] | None,
+    rows: NDArray[np.int64],
+    offsets: NDArray[np.int64],
+    queries: NDArray[np.float32] | None,
+    vectors: NDArray[np.float32],
+    k: int,
+    diversity: float,
+    metric: str,
+) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]: ...
+def null_confidences(
+    means: NDArray[np.float64],
+    deviations: NDArray[np.float64],
+    fisher: bool,
+    items: int,
+    scores: NDArray[np.float64],
+) -> NDArray[np.float64]: ...
+
+# rerank
+def expand_queries(
+    index: Index,
+    queries: NDArray[np.float32],
+    n: int,
+    alpha: float,
+    where_ids: NDArray[np.int64] | None,
+    where_mask: NDArray[np.uint8] | None,
+) -> NDArray[np.float32]: ...
+def augment_database(index: Index, n: int, alpha: float) -> NDArray[np.float32]: ...
+def k_reciprocal(
+    index: Index,
+    queries: NDArray[np.float32],
+    k: int,
+    where_ids: NDArray[np.int64] | None,
+    where_mask: NDArray[np.uint8] | None,
+    candidates: int,
+    k1: int,
+    k2: int,
+    weight: float,
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]: ...
+def diffusion(
+    index: Index,
+    queries: NDArray[np.float32],
+    k: int,
+    where_ids: NDArray[np.int64] | None,
+    where_mask: NDArray[np.uint8] | None,
+    neighbours: int,
+    candidates: int,
+    alpha: float,
+    iterations: int,
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]: ...
+
+# feedback
+def fit_linear(
+    rows: NDArray[np.float32],
+    targets: NDArray[np.int8],
+    weights: NDArray[np.float64],
+    loss: str,
+    l2: float,
+    start: NDArray[np.float64] | None,
+    start_bias: float,
+    seed: int,
+) -> tuple[NDArray[np.float64], float, NDArray[np.float64], float, int, float]: ...
+def rocchio(
+    query: NDArray[np.float32] | None,
+    relevant: NDArray[np.float32],
+    irrelevant: NDArray[np.float32],
+    alpha: float,
+    beta: float,
+    gamma: float,
+) -> NDArray[np.float32]: ...
+def choose_questions(
+    rows: NDArray[np.float32], scores: NDArray[np.float32], boundary: float, pool: int, count: int
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]: ...
+def spherical_kmeans(
+    rows: NDArray[np.float32], weights: NDArray[np.float64], count: int, seed: int
+) -> tuple[NDArray[np.float32], NDArray[np.int64], float]: ...
+def silhouette(rows: NDArray[np.float32], weights: NDArray[np.float64], labels: NDArray[np.int64]) -> float: ...
 
 # nn
 def image_architectures() -> list[str]: ...

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from pictrieve import _core
+
+Where: TypeAlias = ArrayLike | Callable[[NDArray[np.int64]], ArrayLike] | None
+
+
+class HasIds(Protocol):
+    """What a predicate is asked about."""
+
+    @property
+    def ids(self) -> NDArray[np.int64]:
+        """``(n,)`` int64."""
 
 
 def known_params(params: Mapping[str, int] | None, names: tuple[str, ...]) -> dict[str, int]:
@@ -16,7 +29,15 @@ def known_params(params: Mapping[str, int] | None, names: tuple[str, ...]) -> di
     return dict(params or {})
 
 
-def as_rows(x: object, name: str) -> NDArray[np.float32]:
+def search_params(chosen: Mapping[str, int]) -> _core.SearchParams:
+    """Give the core's parameters; what is not chosen stays at the index's default."""
+    for name in ("efSearch", "nprobe", "kFactor"):
+        if name in chosen and chosen[name] < 1:
+            raise ValueError(f"{name}: expected at least 1, got {chosen[name]}")
+    return _core.SearchParams(chosen.get("efSearch", 0), chosen.get("nprobe", 0), chosen.get("kFactor", 0))
+
+
+def as_rows(x: object, name: str) -> NDArray[Any]:
     """Refuse what is not an array: a list or a tensor would be copied without anyone seeing it."""
     if not isinstance(x, np.ndarray):
         raise TypeError(
@@ -26,7 +47,7 @@ def as_rows(x: object, name: str) -> NDArray[np.float32]:
     return x
 
 
-def as_queries(x: object) -> tuple[NDArray[np.float32], bool]:
+def as_queries(x: object) -> tuple[NDArray[Any], bool]:
     """Give queries as a matrix, and whether it was one 1-D query."""
     queries = as_rows(x, "queries")
     return (queries[np.newaxis], True) if queries.ndim == 1 else (queries, False)
@@ -52,11 +73,16 @@ def as_out(
     return (ids[np.newaxis], scores[np.newaxis]) if single else (ids, scores)
 
 
-def as_where(where: ArrayLike | None) -> tuple[NDArray[np.int64] | None, NDArray[np.uint8] | None]:
-    """Tell allowed ids from a boolean mask."""
+def as_where(where: Where, index: HasIds) -> tuple[NDArray[np.int64] | None, NDArray[np.uint8] | None]:
+    """Tell allowed ids from a boolean mask; ask a predicate for its mask."""
     if where is None:
         return None, None
-    allowed = np.asarray(where)
+    if callable(where):
+        allowed = np.asarray(where(index.ids))
+        if allowed.dtype != np.bool_:
+            raise ValueError(f"where: expected the predicate to give a boolean mask of the ids, got {allowed.dtype}")
+    else:
+        allowed = np.asarray(where)
     if allowed.dtype != np.bool_:
         return as_ids(allowed, "where"), None
     if allowed.ndim != 1:

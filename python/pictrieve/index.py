@@ -2,35 +2,45 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pictrieve import _core
-from pictrieve._index_arguments import as_ids, as_out, as_queries, as_rows, as_where, known_params
+from pictrieve._index_arguments import Where, as_ids, as_out, as_queries, as_rows, as_where, known_params, search_params
+from pictrieve._index_files import IndexFiles
+from pictrieve._index_measure import measured_health, smallest_effort
+from pictrieve.index_plan import AutoPlan
 from pictrieve.progress import progress_bar
-from pictrieve.search_result import Health, SearchResult, overlap, without
+from pictrieve.search_result import Health, SearchResult
 
-_BUILD_PARAMS = ("efConstruction", "efSearch")
-_SEARCH_PARAMS = ("efSearch", "exact")
+_BUILD_PARAMS = ("efConstruction", "efSearch", "nprobe", "kFactor", "maxMemory")
+_SEARCH_PARAMS = ("efSearch", "nprobe", "kFactor", "exact")
 
 
-class Index:
+class Index(IndexFiles):
     """Finds the nearest of the vectors that were added.
 
     Searches of many threads run at the same time, without the GIL; a change waits for them and they for it.
 
     Args:
-        dim: Numbers in a vector.
-        metric: "cosine", "ip" (inner product) or "l2". Scores are larger for better: for l2 they are minus
-            the Euclidean (not squared) distance. A vector of zeros has the cosine 0 with everything.
-        factory: "Flat" compares with every vector; "HNSW32" walks a graph with 32 links a vector (2 to 256).
-        dtype: Of the stored vectors; "float32".
-        seed: Of the graph. With one thread equal seeds give equal graphs.
+        dim: Numbers in a vector (bits, where bits are kept).
+        metric: "cosine", "ip", "l2", "l1", "pearson", "hamming", "jaccard", "chi2", "intersection" or
+            "hellinger". Scores are larger for better: similarities, or minus the distance for l2 (Euclidean,
+            not squared), l1, chi2 and hamming. A vector of zeros has the cosine 0 with everything.
+        factory: What FAISS calls a factory string, parts joined by commas: optional projections ("PCA64",
+            "OPQ16_64", "RR64"), then "IVF1024" (lists; "IVF4096_HNSW32" finds them by a graph) or "HNSW32" (a
+            graph with 32 links a vector), then how vectors are kept: "Flat", "SQ8", "SQfp16", "SQbf16", "PQ32"
+            (bytes a vector), "PQ32x4fs" (half of them) or "LSH256" (bits), then "RFlat" to keep the vectors
+            too and score the best candidates exactly. "BFlat", "BHNSW32" and "BHash16" hold bits. "auto"
+            compares with all up to 20,000 vectors and builds a graph from there on; it prints its plan.
+        dtype: Of the vectors that are kept: "float32", "float16", "bfloat16", "int8" or "bits".
+        seed: Of whatever is random. Equal seeds and calls give equal files, whatever the number of threads.
         params: ``{"efConstruction": 200}``, the candidates while a vector is linked (more: slower to build,
-            better to search), and ``"efSearch"``, the default for searches (64).
+            better to search); defaults of searches: ``"efSearch"`` (64), ``"nprobe"`` (16), ``"kFactor"``;
+            and for "auto" ``"maxMemory"`` in bytes: past it, codes are kept instead of vectors.
 
     Raises:
         ValueError: For an unknown metric, factory, dtype or parameter, with the known ones.
@@ -55,43 +65,15 @@ class Index:
         params: Mapping[str, int] | None = None,
     ) -> None:
         """Make an empty index."""
-        if np.dtype(dtype) != np.float32:
-            raise ValueError(f"dtype: expected float32, got {dtype!r}")
         chosen = known_params(params, _BUILD_PARAMS)
-        self._core = _core.Index.create(dim, metric, factory, seed, chosen.get("efConstruction", 200))
-        if "efSearch" in chosen:
-            self._core.set_ef_search(chosen["efSearch"])
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str], mmap: bool = False) -> Index:
-        """Read an index that ``save`` wrote.
-
-        Args:
-            path: The file.
-            mmap: Leave the vectors in the file and let the system page them in as searches touch them.
-                Everything else is verified as without it; damage to the vectors themselves shows in
-                ``health()``. Saving to the same path is safe meanwhile, writing into the file is not.
-
-        Raises:
-            FileNotFoundError: Where there is no such file.
-            FormatError: For a damaged, foreign or newer file.
-        """
-        index = cls.__new__(cls)
-        index._core = _core.Index.load(os.fsencode(path), mmap)
-        return index
-
-    def save(self, path: str | os.PathLike[str], note: str = "") -> None:
-        """Write the index in one step: after a crash the file is the old one or the new one.
-
-        Args:
-            path: The file, replaced if it exists.
-            note: Text that travels with the index; ``load(path).note`` gives it back.
-        """
-        self._core.save(os.fsencode(path), note)
+        ef_construction = chosen.get("efConstruction", 200)
+        self._auto = AutoPlan(chosen.get("maxMemory"), seed, ef_construction) if factory == "auto" else None
+        self._core = _core.Index.create(dim, metric, factory, dtype, seed, ef_construction)
+        self._core.set_params(search_params(chosen))
 
     def add(
         self,
-        x: NDArray[np.float32],
+        x: NDArray[np.generic],
         ids: ArrayLike | None = None,
         *,
         replace: bool = False,
@@ -100,7 +82,9 @@ class Index:
         """Add vectors; all of them, or none where this raises (Ctrl-C included).
 
         Args:
-            x: ``(n, dim)`` float32, C-contiguous. It is copied once, into the index.
+            x: ``(n, dim)`` float32, C-contiguous; bits as ``(n, dim / 8)`` uint8, as ``numpy.packbits`` gives
+                them. It is copied once, into the index. Indexes with lists or codes learn them from the first
+                call, unless ``train`` was called.
             ids: ``(n,)`` integers of your choice; by default they go on from the largest so far, at first
                 from 0.
             replace: Give ids that are present their new vectors, at the end of ``ids``, instead of refusing
@@ -108,24 +92,51 @@ class Index:
             show_progress_bar: By default on a terminal, for work of more than a second (needs tqdm).
 
         Raises:
-            TypeError: Where x is not an array.
             ValueError: For a wrong shape or dtype, NaN or infinity (with the row), an id that occurs twice or
                 is present.
         """
         rows = as_rows(x, "x")
         chosen = None if ids is None else as_ids(ids, "ids")
+        if self._auto:
+            self._core = self._auto.before_add(self._core, len(rows))
         with progress_bar(len(rows), "vectors", show_progress_bar) as report:
             self._core.add(rows, chosen, replace, report)
 
+    def upsert(self, x: NDArray[np.generic], ids: ArrayLike, *, show_progress_bar: bool | None = None) -> None:
+        """Add vectors, in place of those that had their ids: ``add`` with ``replace=True``."""
+        self.add(x, ids, replace=True, show_progress_bar=show_progress_bar)
+
+    def train(self, x: NDArray[np.float32], *, show_progress_bar: bool | None = None) -> None:
+        """Learn lists, codebooks and projections from vectors like those to come, before the first ``add``.
+
+        Args:
+            x: ``(n, dim)`` float32; at least one a list, better 40 to 256, and at least 256 for PQ.
+            show_progress_bar: As in ``add``.
+
+        Raises:
+            ValueError: For too few vectors, with how many are needed, and for an index that holds items.
+        """
+        rows = as_rows(x, "x")
+        with progress_bar(len(rows), "vectors", show_progress_bar) as report:
+            self._core.train(rows, report)
+
     def remove(self, ids: ArrayLike) -> int:
-        """Delete items and return how many there were; ids that are not present are passed over."""
+        """Delete items and return how many there were; ids that are not present are passed over.
+
+        Their space comes back with ``compact()``, or on its own where that is quick.
+        """
         return self._core.remove(as_ids(ids, "ids"))
+
+    def compact(self, *, show_progress_bar: bool | None = None) -> None:
+        """Give back the space of deleted items; a graph is mended around them. Ids stay what they are."""
+        with progress_bar(self._core.info().removed, "vectors", show_progress_bar) as report:
+            self._core.compact(report)
 
     def search(
         self,
-        x: NDArray[np.float32],
+        x: NDArray[np.generic],
         k: int,
-        where: ArrayLike | None = None,
+        where: Where = None,
         min_score: float | None = None,
         out: tuple[NDArray[np.int64], NDArray[np.float32]] | None = None,
         params: Mapping[str, int] | None = None,
@@ -135,42 +146,40 @@ class Index:
         Args:
             x: ``(n, dim)`` queries, or one of ``(dim,)``; float32, C-contiguous.
             k: At least 1.
-            where: Ids that may be found (unknown ones match nothing), or a boolean mask whose entry i belongs
-                to the i-th of ``ids``. Decided before anything is scored, so that k hits are found where k
-                items match.
+            where: Ids that may be found (unknown ones match nothing), a boolean mask whose entry i belongs to
+                the i-th of ``ids``, or a predicate: a function from ``ids`` to such a mask. Decided before
+                anything is scored, so that k hits are found where k items match.
             min_score: Drop what scores less. A batch then has a flat result with offsets.
             out: Arrays ``(ids, scores)`` of the result's shape to write to, int64 and float32.
-            params: ``{"efSearch": 64}``, the candidates of a graph search (more: slower, better), and
-                ``{"exact": 1}`` to compare with every vector in spite of a graph.
+            params: ``{"efSearch": 64}``, the candidates of a graph search, ``{"nprobe": 16}``, the lists
+                visited, ``{"kFactor": 8}``, how many times k candidates of codes are scored exactly (each
+                more: slower, better), and ``{"exact": 1}`` to compare with every vector.
 
         Returns:
             Ids and scores, best first, ties by id.
 
         Raises:
-            TypeError: Where x is not an array.
             ValueError: For a wrong shape, dtype, k, mask or parameter, and for NaN or infinity (with the
                 row).
         """
         queries, single = as_queries(x)
         chosen = known_params(params, _SEARCH_PARAMS)
-        if "efSearch" in chosen and chosen["efSearch"] < 1:
-            raise ValueError(f"efSearch: expected at least 1, got {chosen['efSearch']}")
         if out is not None and min_score is not None:
             raise ValueError("out: the length of a result with min_score is not known beforehand; pass one of them")
         out_ids, out_scores = (None, None) if out is None else as_out(out, single)
         ids, scores, offsets = self._core.search(
             queries,
             k,
-            *as_where(where),
+            *as_where(where, self),
             min_score,
-            chosen.get("efSearch", 0),
+            search_params(chosen),
             bool(chosen.get("exact", 0)),
             out_ids,
             out_scores,
         )
         return self._result(ids, scores, offsets, single)
 
-    def range_search(self, x: NDArray[np.float32], threshold: float, where: ArrayLike | None = None) -> SearchResult:
+    def range_search(self, x: NDArray[np.generic], threshold: float, where: Where = None) -> SearchResult:
         """Find all items that score at least ``threshold``, by comparing with every vector.
 
         Args:
@@ -182,96 +191,51 @@ class Index:
             A flat result; that of query i is ``[offsets[i], offsets[i + 1])``. One 1-D query has no offsets.
         """
         queries, single = as_queries(x)
-        ids, scores, offsets = self._core.range_search(queries, threshold, *as_where(where))
+        ids, scores, offsets = self._core.range_search(queries, threshold, *as_where(where, self))
         return self._result(ids, scores, offsets, single)
 
-    def reconstruct(self, ids: ArrayLike) -> NDArray[np.float32]:
-        """Give back the vectors of ids as they were added, bit for bit; ``(dim,)`` for a single id."""
+    def reconstruct(self, ids: ArrayLike) -> NDArray[Any]:
+        """Give back the vectors of ids; ``(dim,)`` for a single id.
+
+        Bit for bit as they were added where float32 or bits are kept, otherwise rounded as their dtype or code
+        has it. Under pearson they come back centred, under hellinger squared from their stored root.
+        """
         wanted = np.asarray(ids)
         rows = self._core.reconstruct(as_ids(wanted.reshape(1) if wanted.ndim == 0 else wanted, "ids"))
         return rows[0] if wanted.ndim == 0 else rows
 
-    def tune(self, queries: NDArray[np.float32], target_recall: float = 0.95, k: int = 10) -> dict[str, float]:
-        """Set the default efSearch to the smallest that finds enough of the true k nearest of these queries.
+    def tune(self, queries: NDArray[np.generic], target_recall: float = 0.95, k: int = 10) -> dict[str, float]:
+        """Set the default efSearch (nprobe) to the smallest that finds enough of the true k nearest.
 
         Args:
-            queries: ``(n, dim)`` float32, of the kind that will be asked and not themselves in the index.
+            queries: ``(n, dim)`` of the kind that will be asked and not themselves in the index.
             target_recall: Share of the true neighbours to find, above 0 and up to 1.
             k: How many neighbours count.
 
         Returns:
-            ``{"efSearch": ..., "recall": ...}``; the recall is below the target where even a walk over the
-            whole graph does not reach it.
+            ``{"efSearch": ..., "recall": ...}`` or the same with "nprobe"; the recall is below the target where
+            even the greatest effort does not reach it.
         """
-        if not 0 < target_recall <= 1:
-            raise ValueError(f"target_recall: expected above 0 and up to 1, got {target_recall}")
-        if len(as_rows(queries, "queries")) == 0 or len(self) == 0:
-            raise ValueError("tune: expected at least one query and one item")
-        true_ids = self.search(queries, k, params={"exact": 1}).ids
+        name, effort, recall = smallest_effort(self, as_rows(queries, "queries"), target_recall, k)
+        self._core.set_params(search_params({name: effort}))
+        return {name: effort, "recall": recall}
 
-        def recall(ef: int) -> float:
-            return overlap(self.search(queries, k, params={"efSearch": ef}).ids, true_ids)
+    def health(self, queries: NDArray[np.generic] | None = None, *, sample: int = 200, k: int = 10) -> Health:
+        """Measure the recall of searches against comparing with all, and verify a mapped file.
 
-        enough = max(k, 8)
-        while recall(enough) < target_recall and enough < len(self):
-            enough *= 2
-        too_few = enough // 2
-        while enough - too_few > max(1, enough // 32):
-            middle = (too_few + enough) // 2
-            too_few, enough = (too_few, middle) if recall(middle) >= target_recall else (middle, enough)
-        self._core.set_ef_search(enough)
-        return {"efSearch": enough, "recall": recall(enough)}
+        Where codes are kept without the vectors, comparing with all means with all codes: what the codes
+        themselves lose shows only against an index of the vectors.
 
-    def health(self, sample: int = 200, k: int = 10) -> Health:
-        """Measure the recall of searches for sampled items, each without itself, and verify a mapped file.
+        Args:
+            queries: ``(n, dim)`` held-out queries; by default items of the index, each searched without itself.
+            sample: How many items.
+            k: Neighbours that count.
 
         Raises:
             FormatError: Where the vectors of a mapped file are damaged.
         """
         self._core.verify()
-        info = self._core.info()
-        ids = self.ids
-        chosen = np.sort(np.random.default_rng(0).choice(ids, min(sample, len(ids)), replace=False))
-        recall = 1.0
-        if info.factory != "Flat" and len(ids) > 1:
-            queries = self.reconstruct(chosen)
-            true_ids = without(self.search(queries, k + 1, params={"exact": 1}).ids, chosen)
-            recall = overlap(without(self.search(queries, k + 1).ids, chosen), true_ids)
-        return Health(recall, len(chosen), len(ids), info.removed, info.bytes_vectors, info.bytes_graph)
-
-    @property
-    def ids(self) -> NDArray[np.int64]:
-        """``(n,)`` int64: the ids in the index, in the order in which they were added."""
-        return self._core.ids()
-
-    @property
-    def dim(self) -> int:
-        """Numbers in a vector."""
-        return self._core.info().dim
-
-    @property
-    def metric(self) -> str:
-        """The metric, "cosine", "ip" or "l2"."""
-        return self._core.info().metric
-
-    @property
-    def factory(self) -> str:
-        """The kind of index, such as "Flat" or "HNSW32"."""
-        return self._core.info().factory
-
-    @property
-    def note(self) -> str:
-        """The text that the file was saved with; empty for a new index."""
-        return self._core.note()
-
-    def __len__(self) -> int:
-        """Count the items that can be found."""
-        return self._core.size()
-
-    def __repr__(self) -> str:
-        """Show what the index holds."""
-        info = self._core.info()
-        return f"Index(dim={info.dim}, metric={info.metric!r}, factory={info.factory!r}, items={len(self)})"
+        return measured_health(self, None if queries is None else as_rows(queries, "queries"), sample, k)
 
     def _result(
         self,

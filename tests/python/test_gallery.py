@@ -275,9 +275,9 @@ def test_confidence_separates_a_find_from_noise(tmp_path: Path) -> None:
     rows[:4] = target + 0.3 * rng.standard_normal((4, 48))
     with Gallery.create(tmp_path / "g2", dim=48) as g:
         g.add(vectors=rows)
-        assert sorted(g.search(vector=target, k=20, min_confidence=0.9).ids) == [1, 2, 3, 4]
+        assert sorted(g.search(vector=target, k=20, min_confidence=0.99).ids) == [1, 2, 3, 4]
         unrelated = rng.standard_normal(48).astype(np.float32)
-        assert len(g.search(vector=unrelated, k=20, min_confidence=0.9)) == 0
+        assert len(g.search(vector=unrelated, k=20, min_confidence=0.99)) == 0
 
 
 def test_info_and_health(gallery: Gallery) -> None:

@@ -298,11 +298,14 @@ def test_tune_reaches_its_target_and_health_measures_it() -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ({"metric": "euclid"}, "expected cosine, ip or l2, got 'euclid'"),
-        ({"factory": "IVF4096"}, "expected Flat or HNSW<links>"),
-        ({"factory": "HNSW1"}, "expected Flat or HNSW<links>"),
-        ({"dtype": "float16"}, "expected float32"),
-        ({"params": {"efBuild": 3}}, "expected some of efConstruction, efSearch, got efBuild"),
+        ({"metric": "euclid"}, "expected cosine, ip, l2, l1, .* got 'euclid'"),
+        ({"factory": "IVF4096,Flatt"}, "cannot read 'Flatt' in 'IVF4096,Flatt'; expected"),
+        ({"factory": "HNSW1"}, "expected HNSW<links> with 2 to 256 links"),
+        ({"dtype": "float64"}, "expected float32, float16, bfloat16, int8 or bits, got 'float64'"),
+        ({"dtype": "int8", "factory": "SQfp16"}, "dtype 'int8' says otherwise"),
+        ({"metric": "hamming"}, "does not compare numbers"),
+        ({"metric": "l1", "factory": "PQ2"}, "needs rows as numbers"),
+        ({"params": {"efBuild": 3}}, "expected some of efConstruction, .*, got efBuild"),
     ],
 )
 def test_unknown_options_are_refused_with_the_known_ones(arguments: dict[str, object], said: str) -> None:

@@ -5,10 +5,10 @@
 namespace pictrieve {
 namespace {
 
-int64_t allow_ids(const VectorStore& store, std::span<const int64_t> ids, std::vector<uint8_t>& flags) {
+int64_t allow_ids(const Items& items, std::span<const int64_t> ids, std::vector<uint8_t>& flags) {
   int64_t count = 0;
   for (const int64_t id : ids) {
-    const int32_t row = store.find(id);
+    const int32_t row = items.find(id);
     if (row == IdMap::kAbsent || flags[static_cast<size_t>(row)]) continue;
     flags[static_cast<size_t>(row)] = 1;
     ++count;
@@ -16,13 +16,12 @@ int64_t allow_ids(const VectorStore& store, std::span<const int64_t> ids, std::v
   return count;
 }
 
-int64_t allow_mask(const VectorStore& store, std::span<const uint8_t> mask, std::vector<uint8_t>& flags) {
-  require(static_cast<int64_t>(mask.size()) == store.live(), "where: expected one entry for each of the ", store.live(),
+int64_t allow_mask(const Items& items, std::span<const uint8_t> mask, std::vector<uint8_t>& flags) {
+  require(static_cast<int64_t>(mask.size()) == items.live(), "where: expected one entry for each of the ", items.live(),
           " ids, got a mask of ", mask.size(), "; entry i belongs to ids[i]");
   int64_t count = 0;
   size_t item = 0;
-  for (int64_t row = 0; row < store.rows(); ++row) {
-    if (!store.is_live(row)) continue;
+  for (const int32_t row : items.by_addition()) {
     const uint8_t allowed = mask[item++] != 0;
     flags[static_cast<size_t>(row)] = allowed;
     count += allowed;
@@ -32,17 +31,17 @@ int64_t allow_mask(const VectorStore& store, std::span<const uint8_t> mask, std:
 
 }  // namespace
 
-Selection select_rows(const VectorStore& store, const Filter& where) {
+Selection select_rows(const Items& items, const Filter& where) {
   require(!(where.ids && where.mask), "where: expected ids or a mask, got both");
   Selection selection;
   if (!where.ids && !where.mask) {
-    selection.count = store.live();
-    if (store.removed() > 0) selection.allowed = store.live_flags().data();
+    selection.count = items.live();
+    if (items.removed() > 0) selection.allowed = items.live_flags().data();
     return selection;
   }
-  selection.flags.resize(static_cast<size_t>(store.rows()), 0);
+  selection.flags.resize(static_cast<size_t>(items.rows()), 0);
   selection.count =
-      where.ids ? allow_ids(store, *where.ids, selection.flags) : allow_mask(store, *where.mask, selection.flags);
+      where.ids ? allow_ids(items, *where.ids, selection.flags) : allow_mask(items, *where.mask, selection.flags);
   selection.allowed = selection.flags.data();
   return selection;
 }

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "pictrieve/index/index.h"
-#include "pictrieve/index/vector_store.h"
+#include "pictrieve/index/items.h"
 
 namespace pictrieve {
 
@@ -19,7 +19,7 @@ struct Selection {
 };
 
 /// Looks a filter up. The store must stay as it is while the selection is in use.
-Selection select_rows(const VectorStore& store, const Filter& where);
+Selection select_rows(const Items& items, const Filter& where);
 
 /// Fills `rows` for searches that visit the matching rows only.
 void list_rows(Selection& selection, int64_t rows);

@@ -81,7 +81,15 @@ def _add_search(commands: Any) -> None:
     search.add_argument("-k", type=_positive, default=10, help="number of hits (default: 10)")
     search.add_argument("--where", metavar="CONDITION", help="only items that meet it")
     search.add_argument(
-        "--min-confidence", type=float, metavar="P", help="leave out hits that may well be chance (0..1)"
+        "--min-confidence", type=float, metavar="P", help="leave out hits that may be chance (0..1; 0 only measures)"
+    )
+    search.add_argument(
+        "--rerank",
+        choices=("k_reciprocal", "expansion", "diffusion"),
+        help="order hits anew by their neighbours; this can hurt, measure it with pictrieve.rank.evaluate_gain",
+    )
+    search.add_argument(
+        "--diversify", type=float, metavar="X", help="prefer hits that are unlike each other (above 0, up to 1)"
     )
     search.add_argument("--html", metavar="FILE", help="also write the hits as a page with pictures")
     search.add_argument("--explain", action="store_true", help="show what each term adds to each score")

@@ -23,6 +23,7 @@ logger = logging.getLogger("pictrieve.gallery")
 GRAPH_FROM = 200_000
 MAP_FROM = 64 << 20  # bytes; smaller files are read whole, which verifies every vector in a few milliseconds
 SMALL = 1000  # items up to which the cache file is simply written anew, and rebuilding is not worth a file
+COMPACT_SHARE = 0.25  # of deleted rows, from which their space is given back before a file is written
 REPLAY_SHARE = 0.02  # a cache file may lag behind by this share of the gallery before it is written anew
 
 
@@ -135,7 +136,7 @@ class ChannelIndex:
             index.remove(np.array([row[0] for row in gone], np.int64))
         self._replayed += len(gone)
         for ids, vectors in vectors_since(self._store, self.channel, self._change):
-            index.add(vectors, ids, replace=True, show_progress_bar=False)  # a changed picture keeps its id
+            index.upsert(vectors, ids, show_progress_bar=False)  # a changed picture keeps its id
             self._replayed += len(ids)
         self._change = change
 
@@ -145,6 +146,8 @@ class ChannelIndex:
             "channel": self.channel.name,
             "change": self._change,
         }
+        if index.removed > COMPACT_SHARE * (len(index) + index.removed):
+            index.compact(show_progress_bar=False)
         try:
             self.path.parent.mkdir(exist_ok=True)
             index.save(self.path, note=json.dumps(facts))

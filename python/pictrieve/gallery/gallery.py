@@ -11,12 +11,10 @@ from typing import Any
 
 from pictrieve.gallery import own_vectors
 from pictrieve.gallery.export import export_npy
-from pictrieve.gallery.hits import Hits
 from pictrieve.gallery.ingest import Ingest, IngestOptions
 from pictrieve.gallery.items import delete_items, item_ids, update_metadata
-from pictrieve.gallery.opened import OpenGallery
 from pictrieve.gallery.report import Report
-from pictrieve.gallery.search import SearchOptions, terms_of
+from pictrieve.gallery.searching import SearchableGallery
 from pictrieve.gallery.sources import Source, Table, stream, walk
 from pictrieve.gallery.spaces import absolute_model, describe, load_encoder
 from pictrieve.gallery.store import Channel, Store
@@ -26,7 +24,7 @@ from pictrieve.models import DEFAULT_DUAL
 from pictrieve.progress import progress_bar
 
 
-class Gallery(OpenGallery):
+class Gallery(SearchableGallery):
     """A collection of pictures on disk that is searched by picture, by words, or by both.
 
     What was committed survives any kill: `add` commits in small batches, and interrupted work is resumed by
@@ -178,50 +176,6 @@ class Gallery(OpenGallery):
         self._save_indexes()
         report.seconds = time.monotonic() - started
         return report
-
-    def search(
-        self,
-        query: Any = None,
-        *,
-        image: Any = None,
-        text: str | Sequence[str] | None = None,
-        vector: Any = None,
-        negative: Any = None,
-        k: int = 10,
-        where: str | None = None,
-        weights: Mapping[str, float] | Sequence[float] | None = None,
-        min_confidence: float | None = None,
-    ) -> Hits:
-        """Find the items that are most similar to a picture, to words, or to a sum of both.
-
-        Pictures alone are compared by the picture encoder's own vectors; as soon as words take part, in the
-        space that pictures and words share.
-
-        Args:
-            query: Words, a picture (path, bytes, array, PIL image, or a `Hit`), or a sum such as
-                "dog.jpg + snow - 2:car". A term that is an existing file or ends like a picture is one; see
-                `pictrieve.gallery.query.parse_query` for quotes and weights.
-            image: A picture, or a list of them.
-            text: Words taken as they are, or a list of them.
-            vector: A vector of your own, as long as those of a channel.
-            negative: What is not wanted: a query or a picture, or a list of them.
-            k: How many hits; fewer only where fewer items match.
-            where: Condition on metadata and built-in columns: "price < 20 and label in ('cat', 'dog')".
-            weights: One factor for each term, or a mapping such as {"image": 1, "text": 2}.
-            min_confidence: Between 0 and 1: leave out hits that an unrelated item of this gallery could have
-                scored as well with a chance of more than 1 - min_confidence. Galleries of under a hundred
-                items give rough values.
-
-        Raises:
-            ValueError: The query or `where` cannot be read, or names an unknown column.
-            DecodeError: A picture of the query cannot be read.
-            GalleryError: This gallery's encoder knows no words.
-        """
-        parts = {"image": image, "text": text, "vector": vector, "negative": negative}
-        terms = terms_of(query, parts, weights)
-        hits = self._searcher.search(terms, SearchOptions(k, where, min_confidence))
-        self._save_rebuilt()
-        return hits
 
     def delete(self, ids: int | Sequence[int]) -> int:
         """Delete items and give how many of the ids existed; no id is used twice. `purge` frees the space."""

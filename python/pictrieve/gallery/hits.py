@@ -9,11 +9,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pictrieve.gallery import html
+from pictrieve.gallery.items import item_ids
 from pictrieve.gallery.query import Term
+from pictrieve.gallery.ranking import Place
 
 if TYPE_CHECKING:
     import pandas
+
+CONFIDENT = 0.95
 
 
 @dataclass(frozen=True)
@@ -22,13 +29,18 @@ class Hit:
 
     Attributes:
         id: The item's id, for ever.
-        score: Similarity to the query, larger is better; cosine, so 1.0 for the query itself.
+        score: Similarity to the query, larger is better; cosine, so 1.0 for the query itself. After a fusion or
+            re-ranking it is theirs.
         path: The file, None for a picture that was added without one.
         text: The item's text, None where it has none.
         metadata: The item's metadata.
         width: Width in pixels, where known.
         height: Height in pixels, where known.
-        contributions: What each term of the query adds to the score, in the order of `Hits.terms`.
+        contributions: What each term of the query adds to the score, in the order of `Hits.terms`; of a fusion,
+            what each part adds; empty after re-ranking.
+        confidence: 0 to 1, how sure it is that no unrelated item is as near; None where it was not asked for.
+        places: Where each part of a fused query ranked it.
+        reason: Why a session asks about it.
     """
 
     id: int
@@ -39,6 +51,9 @@ class Hit:
     width: int | None = None
     height: int | None = None
     contributions: tuple[float, ...] = ()
+    confidence: float | None = None
+    places: tuple[Place, ...] = ()
+    reason: str | None = None
 
     @property
     def name(self) -> str:
@@ -53,6 +68,8 @@ class Hit:
             "path": self.path,
             "score": round(self.score, 6),
         }
+        if self.confidence is not None:
+            facts["confidence"] = round(self.confidence, 6)
         if self.text is not None:
             facts["text"] = self.text
         return {**facts, "metadata": self.metadata}
@@ -64,18 +81,26 @@ class Hits(Sequence[Hit]):
     Attributes:
         terms: The query's terms.
         channel: The vector space that was searched: "features" (picture to picture) or "dual" (pictures and
-            words).
+            words); of a fusion, that of the part that weighs most.
+        vector: (dim,) float32 of length 1: what was searched for in it; None for hits that were put together.
 
     Example:
         >>> hits = gallery.search("a sleeping cat", k=3)   # doctest: +SKIP
         >>> hits[0].path, hits[0].score                    # doctest: +SKIP
     """
 
-    def __init__(self, hits: Sequence[Hit], terms: Sequence[Term] = (), channel: str = "") -> None:
+    def __init__(
+        self,
+        hits: Sequence[Hit],
+        terms: Sequence[Term] = (),
+        channel: str = "",
+        vector: NDArray[np.float32] | None = None,
+    ) -> None:
         """Keep the hits and the query that found them."""
         self._hits = list(hits)
         self.terms = list(terms)
         self.channel = channel
+        self.vector = vector
 
     @property
     def ids(self) -> list[int]:
@@ -87,6 +112,12 @@ class Hits(Sequence[Hit]):
         """The scores, best first."""
         return [hit.score for hit in self._hits]
 
+    @property
+    def is_confident(self) -> bool | None:
+        """Whether a hit has a confidence of at least 0.95; None where it was not asked for (min_confidence=0)."""
+        known = [hit.confidence for hit in self._hits if hit.confidence is not None]
+        return max(known) >= CONFIDENT if known else None
+
     def __len__(self) -> int:
         return len(self._hits)
 
@@ -96,14 +127,14 @@ class Hits(Sequence[Hit]):
     def __getitem__(self, position: slice) -> Hits: ...
     def __getitem__(self, position: int | slice) -> Hit | Hits:
         if isinstance(position, slice):
-            return Hits(self._hits[position], self.terms, self.channel)
+            return Hits(self._hits[position], self.terms, self.channel, self.vector)
         return self._hits[position]
 
     def __iter__(self) -> Iterator[Hit]:
         return iter(self._hits)
 
     def to_dicts(self) -> list[dict[str, Any]]:
-        """Give one plain dict for each hit: rank, id, path, score, text where there is one, metadata."""
+        """Give one plain dict for each hit: rank, id, path, score, confidence and text where known, metadata."""
         return [hit.to_dict(rank) for rank, hit in enumerate(self._hits, 1)]
 
     def to_json(self) -> str:
@@ -132,11 +163,18 @@ class Hits(Sequence[Hit]):
         return pandas.DataFrame(rows, columns=[*columns, *keys])
 
     def explain(self) -> str:
-        """Say what each term of the query adds to each score, as a text table."""
-        header = ["rank", "name", "score", *(_shown(term, first=False) for term in self.terms)]
+        """Say what each term of the query adds to each score, as a text table; of a fusion, how each part ranked it."""
+        fused = next((hit.places for hit in self._hits if hit.places), ())
+        if fused:
+            columns = [f"{place.part} {what}" for place in fused for what in ("rank", "score", "adds")]
+            details = [[cell for place in hit.places for cell in _place(place)] for hit in self._hits]
+        else:
+            columns = [_shown(term, first=False) for term in self.terms]
+            details = [[f"{part:+.3f}" for part in hit.contributions] for hit in self._hits]
+        header = ["rank", "name", "score", *(columns if any(details) else [])]
         rows = [
-            [str(rank), hit.name, f"{hit.score:.3f}", *(f"{part:+.3f}" for part in hit.contributions)]
-            for rank, hit in enumerate(self._hits, 1)
+            [str(rank), hit.name, f"{hit.score:.3f}", *cells]
+            for rank, (hit, cells) in enumerate(zip(self._hits, details, strict=True), 1)
         ]
         return text_table([header, *rows], right={0, *range(2, len(header))})
 
@@ -159,6 +197,21 @@ class Hits(Sequence[Hit]):
         cards = [html.Card(hit.path, f"{rank}", hit.score, hit.text or hit.name, hit.name)
                  for rank, hit in enumerate(self._hits, 1)]  # fmt: skip
         return html.notebook_grid(f"{len(self)} hits for {self.title}", cards)
+
+
+def ids_of(items: Any, name: str) -> NDArray[np.int64]:
+    """Give the ids of what a person points at: an id, a hit, or several of them.
+
+    Raises:
+        TypeError: Something is neither.
+    """
+    if items is None:
+        return np.empty(0, np.int64)
+    listed = [items] if isinstance(items, Hit) or np.ndim(items) == 0 else list(items)
+    try:
+        return np.array(item_ids([one.id if isinstance(one, Hit) else one for one in listed]), np.int64)
+    except TypeError:
+        raise TypeError(f"{name}: expected ids or hits, got {items!r:.80}") from None
 
 
 def text_table(rows: Sequence[Sequence[str]], right: set[int] | None = None) -> str:
@@ -188,6 +241,13 @@ def _one_line(text: str, width: int) -> str:
     while cells(shown) >= width:
         shown = shown[:-1]
     return shown + "…"
+
+
+def _place(place: Place) -> list[str]:
+    """Three cells; a part that did not find the item has a rank and a score of its own."""
+    if place.rank is None or place.score is None:
+        return ["-", "-", f"{place.contribution:+.3f}"]
+    return [str(place.rank), f"{place.score:.3f}", f"{place.contribution:+.3f}"]
 
 
 def _shown(term: Term, *, first: bool) -> str:

@@ -97,7 +97,11 @@ class Spaces:
 
     def encode_text_query(self, text: str) -> Floats:
         """Encode one sentence into the dual channel, (dim,); the picture network is not needed for it."""
-        return cast(Floats, self._dual(DUAL).encode_texts([text])[0])
+        return cast(Floats, self.encode_texts([text])[0])
+
+    def encode_texts(self, texts: Sequence[str]) -> Floats:
+        """Encode sentences into the dual channel, (n, dim)."""
+        return self._dual(DUAL).encode_texts(texts)
 
     def _image(self) -> ImageEncoderLike:
         if self._settings["kind"] == "dual":

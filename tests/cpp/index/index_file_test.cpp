@@ -128,8 +128,9 @@ TEST_F(IndexFileTest, LengthsOfAMachineWithOtherVectorsKeepCosinesExact) {
   index->save(path_);
   std::ifstream file(path_, std::ios::binary);
   bytes_.assign(std::istreambuf_iterator<char>(file), {});
-  uint64_t lengths = 0;  // where the third section, SquaredLengths, begins
-  std::memcpy(&lengths, bytes_.data() + 32 + 32 * 2 + 8, 8);
+  uint64_t lengths = 0;  // where the section SquaredLengths begins
+  for (size_t i = 0; i < static_cast<size_t>(bytes_[12]); ++i)
+    if (bytes_[32 + 32 * i] == 3) std::memcpy(&lengths, bytes_.data() + 32 + 32 * i + 8, 8);
   for (int64_t i = 0; i < 12; ++i) {
     float& length = *reinterpret_cast<float*>(bytes_.data() + lengths + 4 * static_cast<uint64_t>(i));
     length = std::nextafter(length, i % 2 ? 0.0F : INFINITY);
@@ -145,7 +146,7 @@ TEST_F(IndexFileTest, LengthsOfAMachineWithOtherVectorsKeepCosinesExact) {
 }
 
 TEST_F(IndexFileTest, ANewerVersionSaysWhatToDo) {
-  bytes_[8] = 2;
+  bytes_[8] = 99;
   write(bytes_);
   try {
     Index::load(path_);

@@ -1,4 +1,4 @@
-#include "pictrieve/index/kernels.h"
+#include "pictrieve/index/distance/kernels.h"
 
 #include <gtest/gtest.h>
 #include <hwy/highway.h>
@@ -67,7 +67,7 @@ TEST_P(Kernels, PositionsAreThoseOfTheScalarLoopAndNeverNan) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Targets, Kernels, testing::Values(0, HWY_AVX2 | HWY_SSE4 | HWY_SSSE3));
+INSTANTIATE_TEST_SUITE_P(Targets, Kernels, testing::Values(0, HWY_AVX2 | HWY_SSE4 | HWY_SSSE3, HWY_SSE4 | HWY_SSSE3));
 
 }  // namespace
 }  // namespace pictrieve

@@ -1,0 +1,49 @@
+// Private: what float, 16-bit and 8-bit rows share in turning products and distances into scores.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+
+#include "pictrieve/index/distance/histogram_kernels.h"
+#include "pictrieve/index/distance/kernels.h"
+#include "pictrieve/index/distance/metric.h"
+#include "pictrieve/index/rows/lengths.h"
+
+namespace pictrieve {
+
+using FloatKernel = void (*)(const float*, const RowList&, float*);
+
+inline FloatKernel float_kernel_of(Metric metric) {
+  switch (metric) {
+    case Metric::L2:
+      return squared_distances;
+    case Metric::L1:
+      return l1_distances;
+    case Metric::ChiSquare:
+      return chi_square_distances;
+    case Metric::Intersection:
+      return intersections;
+    case Metric::Jaccard:
+      return jaccard_similarities;
+    default:
+      return dots;
+  }
+}
+
+/// Makes keys of what the kernel of a metric gives: distances change their sign.
+inline void turn_distances(Metric metric, float* keys, int64_t count) {
+  if (metric != Metric::L2 && metric != Metric::L1 && metric != Metric::ChiSquare) return;
+  for (int64_t i = 0; i < count; ++i) keys[i] = 0.0F - keys[i];
+}
+
+/// Note [exact scores]: both lengths and the product come from one routine, so that for equal vectors all three are the
+/// same number s. The root of s * s in double is s: their cosine is exactly 1, without snapping. A stored squared
+/// length does not serve here: a machine with other vectors, summing in another order, may have written it.
+inline float cosine_score(double product, double a_squared, double b_squared) {
+  if (inverse_length(static_cast<float>(a_squared)) == 0 || inverse_length(static_cast<float>(b_squared)) == 0)
+    return 0;
+  const double cosine = product / std::sqrt(a_squared * b_squared);
+  return static_cast<float>(std::clamp(cosine, -1.0, 1.0));  // rounding alone goes past 1
+}
+
+}  // namespace pictrieve

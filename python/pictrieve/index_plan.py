@@ -1,0 +1,145 @@
+"""What an index will cost before it is built: bytes, seconds and expected recall."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from typing import NamedTuple
+
+import numpy as np
+
+from pictrieve import _core
+from pictrieve.sizes import as_bytes, in_words
+
+_GRAPH_PAYS_FROM = 20_000  # rows; the core's own limit for "auto"
+_LINK_BYTES = 32 * 2 * 4 + 4 * 5  # 64 base links, about 2 above, an offset and a level a row
+_EXPECTED = {"Flat": 1.0, "HNSW32": 0.97, "HNSW32,SQ8": 0.95, "IVF": 0.80}
+
+
+class Plan(NamedTuple):
+    """An index that was thought through and not built.
+
+    Attributes:
+        factory: The factory string for ``pt.Index``.
+        rows: Vectors that it is meant for.
+        bytes: Memory of vectors and structure.
+        seconds: Time to build it on this machine, from a sample that was timed just now.
+        recall: Share of the true 10 nearest that such an index usually finds with its default parameters;
+            ``Index.health`` measures yours.
+        reason: Why this one.
+    """
+
+    factory: str
+    rows: int
+    bytes: int
+    seconds: float
+    recall: float
+    reason: str
+
+    def __str__(self) -> str:
+        """Say it in one line."""
+        return (
+            f"plan for {self.rows:,} vectors: {self.factory}, {in_words(self.bytes)}, "
+            f"about {self.seconds:.0f} s to build, expected recall@10 {self.recall:.2f} ({self.reason})"
+        )
+
+
+def plan(
+    rows: int, dim: int, metric: str = "cosine", *, dtype: str = "float32", max_memory: int | str | None = None
+) -> Plan:
+    """Choose an index for a number of vectors, and say what it costs, before anything is built.
+
+    Args:
+        rows: Vectors to come.
+        dim: Numbers (bits) in each.
+        metric: As in ``pt.Index``; metrics that codes cannot serve get no codes.
+        dtype: Of the vectors that are kept.
+        max_memory: Bytes, or such as "2GB"; by default half of what the machine has free.
+
+    Returns:
+        Exact up to 20,000 vectors; then a graph; then, where memory is short, a graph over 8-bit codes; then
+        lists of product codes.
+
+    Raises:
+        ValueError: Where no index of so many vectors fits, for sizes that are not positive, and for a metric or
+            dtype that ``pt.Index`` refuses.
+    """
+    if rows < 0 or dim < 1:
+        raise ValueError(f"plan: expected rows of at least 0 and dim of at least 1, got {rows} and {dim}")
+    _core.Index.create(dim, metric, "Flat", dtype, 0, 200)  # refuses what no index takes
+    memory = _free_bytes() // 2 if max_memory is None else as_bytes(max_memory, "max_memory")
+    bits = dtype == "bits"
+    width = {"float32": 4.0, "float16": 2.0, "bfloat16": 2.0, "int8": 1.0, "bits": 1 / 8}[dtype]
+    vectors = int(rows * (dim * width + 17))  # 17: id, flag and length
+    candidates = [("Flat", vectors)] if rows <= _GRAPH_PAYS_FROM else []
+    candidates.append(("HNSW32", vectors + rows * _LINK_BYTES))
+    if not bits and metric in ("cosine", "ip", "l2", "pearson", "hellinger"):
+        codes = int(rows * (dim + 25))
+        sub = max(m for m in range(1, dim // 4 + 2) if dim % m == 0)
+        lists = int(np.clip(4 * np.sqrt(rows), 1, 65_536))
+        candidates += [("HNSW32,SQ8", codes + rows * _LINK_BYTES)]
+        candidates += [(f"IVF{lists},PQ{sub}", rows * (sub + 21) + lists * dim * 4)]
+    for factory, needed in candidates:
+        if needed <= memory:
+            name = "B" + factory if bits else factory
+            recall = _EXPECTED["IVF" if factory.startswith("IVF") else factory]
+            seconds = _build_seconds(rows, dim, factory)
+            return Plan(name, rows, needed, seconds, recall, _reason(factory, rows))
+    least = min(needed for _, needed in candidates)
+    raise ValueError(
+        f"max_memory: {rows:,} vectors of {dim} need at least {in_words(least)}, got {in_words(memory)}; "
+        "lower dim with a PCA, or split the collection"
+    )
+
+
+class AutoPlan:
+    """Says what an index with factory "auto" becomes, each time that this changes."""
+
+    def __init__(self, max_memory: int | None, seed: int, ef_construction: int) -> None:
+        """Remember the limit (None: half of what the machine has free when vectors come) and how to build."""
+        self._max_memory = max_memory
+        self._build = seed, ef_construction
+        self._said = ""
+
+    def before_add(self, core: _core.Index, count: int) -> _core.Index:
+        """Print the plan for what will be there; where memory is short, give an empty index of codes instead."""
+        info = core.info()
+        rows = core.size() + count
+        kind = "Flat" if rows <= _GRAPH_PAYS_FROM else "graph"
+        if count == 0 or self._said in (kind, "codes"):
+            return core
+        chosen = plan(rows, info.dim, info.metric, dtype=info.dtype, max_memory=self._max_memory)
+        print(chosen, file=sys.stderr)
+        codes = chosen.factory.startswith("IVF") or chosen.factory.endswith("SQ8")
+        self._said = "codes" if codes else kind
+        if not codes or core.size() > 0:
+            return core
+        coded = _core.Index.create(info.dim, info.metric, chosen.factory, "float32", *self._build)
+        coded.set_params(info.params)
+        return coded
+
+
+def _reason(factory: str, rows: int) -> str:
+    if factory == "Flat":
+        return f"up to {_GRAPH_PAYS_FROM:,} vectors comparing with all is quick and exact"
+    if factory == "HNSW32":
+        return "a graph fits into memory"
+    return "memory is short: codes instead of vectors"
+
+
+def _free_bytes() -> int:
+    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def _build_seconds(rows: int, dim: int, factory: str) -> float:
+    """Extrapolate from the building of a small graph: each row is compared with about the logarithm of the rows."""
+    if factory == "Flat" or rows == 0:
+        return rows * dim * 4 / 2e9
+    sample = min(rows, 1500)
+    vectors = np.random.default_rng(0).standard_normal((sample, dim), dtype=np.float32)
+    index = _core.Index.create(dim, "cosine", "HNSW32", "float32", 0, 200)
+    start = time.perf_counter()
+    index.add(vectors, None, False, None)
+    spent = time.perf_counter() - start
+    return float(spent * rows / sample * max(1.0, np.log(rows) / np.log(sample)))
