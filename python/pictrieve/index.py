@@ -35,7 +35,10 @@ class Index(IndexFiles):
             graph with 32 links a vector), then how vectors are kept: "Flat", "SQ8", "SQfp16", "SQbf16", "PQ32"
             (bytes a vector), "PQ32x4fs" (half of them) or "LSH256" (bits), then "RFlat" to keep the vectors
             too and score the best candidates exactly. "BFlat", "BHNSW32" and "BHash16" hold bits. "auto"
-            compares with all up to 20,000 vectors and builds a graph from there on; it prints its plan.
+            compares with all up to 20,000 vectors and builds a graph from there on; it prints its plan. A graph
+            of 5,000 float32 vectors and more (of 64 numbers and more) is walked over 8-bit codes beside them, a
+            quarter more memory for twice the speed, where a sample shows that these tell neighbours apart;
+            scores are always those of the vectors. "HNSW32,Flat" does without.
         dtype: Of the vectors that are kept: "float32", "float16", "bfloat16", "int8" or "bits".
         seed: Of whatever is random. Equal seeds and calls give equal files, whatever the number of threads.
         params: ``{"efConstruction": 200}``, the candidates while a vector is linked (more: slower to build,

@@ -14,6 +14,7 @@ from pictrieve.sizes import as_bytes, in_words
 
 _GRAPH_PAYS_FROM = 20_000  # rows; the core's own limit for "auto"
 _LINK_BYTES = 32 * 2 * 4 + 4 * 5  # 64 base links, about 2 above, an offset and a level a row
+_PRODUCTS = ("cosine", "ip", "l2", "pearson", "hellinger")
 _EXPECTED = {"Flat": 1.0, "HNSW32": 0.97, "HNSW32,SQ8": 0.95, "IVF": 0.80}
 
 
@@ -73,8 +74,9 @@ def plan(
     width = {"float32": 4.0, "float16": 2.0, "bfloat16": 2.0, "int8": 1.0, "bits": 1 / 8}[dtype]
     vectors = int(rows * (dim * width + 17))  # 17: id, flag and length
     candidates = [("Flat", vectors)] if rows <= _GRAPH_PAYS_FROM else []
-    candidates.append(("HNSW32", vectors + rows * _LINK_BYTES))
-    if not bits and metric in ("cosine", "ip", "l2", "pearson", "hellinger"):
+    coded = dtype == "float32" and dim >= 64 and metric in _PRODUCTS
+    candidates.append(("HNSW32", vectors + rows * _LINK_BYTES + (rows * (dim + 16) if coded else 0)))
+    if not bits and metric in _PRODUCTS:
         codes = int(rows * (dim + 25))
         sub = max(m for m in range(1, dim // 4 + 2) if dim % m == 0)
         lists = int(np.clip(4 * np.sqrt(rows), 1, 65_536))

@@ -45,6 +45,7 @@ class Parser {
     if (options_.factory == "auto") {
       recipe_.grows = true;
       apply_dtype(false);
+      recipe_.may_code = recipe_.codec.codec == Codec::Float32;
       return recipe_;
     }
     for (const std::string& part : parts_) {
@@ -60,6 +61,8 @@ class Parser {
     const bool needs_codec = recipe_.structure.kind == StructureSpec::Kind::None;
     if (!coded && needs_codec) fail(options_.factory);
     apply_dtype(coded);
+    recipe_.may_code = !coded && recipe_.structure.kind == StructureSpec::Kind::Graph &&
+                       recipe_.codec.codec == Codec::Float32 && recipe_.projections.empty() && !recipe_.originals;
     return recipe_;
   }
 

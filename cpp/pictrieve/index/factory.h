@@ -50,6 +50,7 @@ struct Recipe {
   StructureSpec structure;
   CodecSpec codec;
   std::optional<CodecSpec> originals;  ///< rows kept beside the codes, for exact scores of the best candidates
+  bool may_code = false;               ///< a graph of float rows that does not insist on "Flat"
   bool grows = false;                  ///< "auto": a graph comes once rows are so many that it pays
 };
 

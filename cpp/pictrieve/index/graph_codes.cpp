@@ -1,6 +1,7 @@
 #include "pictrieve/index/graph_codes.h"
 
 #include <algorithm>
+#include <bit>
 #include <iterator>
 #include <vector>
 
@@ -12,7 +13,7 @@
 namespace pictrieve {
 namespace {
 
-constexpr int64_t kFewestRows = 5'000;  // below, a build takes a second
+constexpr int64_t kFewestRows = 5'000;  // below, all is quick
 constexpr int64_t kFewestNumbers = 64;  // in a row: shorter ones fit into few cache lines as they are
 constexpr int64_t kSampled = 32;
 constexpr int64_t kNeighbours = 10;
@@ -56,10 +57,11 @@ bool tell_apart(const Rows& codes, const FloatRows& rows) {
 
 }  // namespace
 
-std::unique_ptr<Rows> codes_for_building(const Rows& rows, int64_t new_rows) {
+std::unique_ptr<Rows> codes_to_walk(const Rows& rows, int64_t rows_before) {
   const auto* floats = dynamic_cast<const FloatRows*>(&rows);
   if (!floats || !is_product(rows.metric()) || floats->dim() < kFewestNumbers || floats->dim() > kMaxInt8Dim) return {};
-  if (rows.size() < kFewestRows || new_rows * 4 < rows.size()) return {};
+  const auto doublings = [](int64_t count) { return std::bit_width(static_cast<uint64_t>(count / kFewestRows)); };
+  if (doublings(rows.size()) == doublings(rows_before)) return {};
   auto codes = std::make_unique<Int8Rows>(floats->dim(), rows.metric());
   codes->append(MatrixView<const float>{floats->row(0), rows.size(), floats->dim()});
   if (!tell_apart(*codes, *floats)) return {};

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <utility>
 
 #include "pictrieve/base/error.h"
 #include "pictrieve/index/graph_codes.h"
@@ -128,11 +129,9 @@ void StoredIndex::append(const Prepared& prepared, std::span<const int64_t> ids,
       rows_->append(coded);
       if (originals_) originals_->append(full);
     });
-    if (structure_) {
-      const bool graph = recipe_.grows || recipe_.structure.kind == StructureSpec::Kind::Graph;
-      const auto codes = graph ? codes_for_building(*rows_, rows_->size() - first) : nullptr;
-      structure_->add(codes ? *codes : *rows_, alone, monitor);
-    }
+    if (structure_ && recipe_.may_code && !originals_)
+      if (auto codes = codes_to_walk(*rows_, first)) alone([&] { walk_by(std::move(codes)); });
+    if (structure_) structure_->add(*rows_, alone, monitor);
     alone([&] { items_.commit(first); });
   } catch (...) {
     alone([&] {
@@ -142,6 +141,11 @@ void StoredIndex::append(const Prepared& prepared, std::span<const int64_t> ids,
     throw;
   }
   regroup();
+}
+
+void StoredIndex::walk_by(std::unique_ptr<Rows> codes) {
+  originals_ = std::move(rows_);
+  rows_ = std::move(codes);
 }
 
 /// Puts rows that belong together beside each other again, after many small additions.
@@ -254,7 +258,7 @@ IndexInfo StoredIndex::info() const {
   info.dim = options_.dim;
   info.metric = options_.metric;
   info.factory = factory();
-  info.dtype = name_of((originals_ ? *recipe_.originals : recipe_.codec).codec);
+  info.dtype = name_of(recipe_.originals.value_or(recipe_.codec).codec);
   info.params = params_;
   info.approximate = structure_ || originals_ || !projections_.empty();
   info.trained = trained_;

@@ -72,6 +72,7 @@ class StoredIndex final : public Index {
   void train_on(const Prepared& prepared, const Monitor& monitor);
   void append(const Prepared& prepared, std::span<const int64_t> ids, const Monitor& monitor);
   void grow_graph();
+  void walk_by(std::unique_ptr<Rows> codes);
   std::string factory() const;
   void truncate(int64_t rows);
   void regroup();

@@ -207,6 +207,8 @@ void StoredIndex::load_parts(const IndexFile& file, int64_t rows, bool trained, 
     structure_->load(SectionReader(file, Part::Structure, nullptr), rows);
     rows_->set_centres(structure_->centres());
   }
+  if (recipe_.may_code && file.version() > 1 && file.has(SectionKind::Vectors, Part::Originals))
+    walk_by(make_rows({Codec::Int8, 0}, options_.dim, base_metric(metric_)));
   rows_->load(SectionReader(file, Part::Rows, map && !originals_ ? &mapped_ : nullptr), rows);
   if (originals_) originals_->load(SectionReader(file, Part::Originals, map ? &mapped_ : nullptr), rows);
   trained_ = true;

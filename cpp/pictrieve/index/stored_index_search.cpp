@@ -141,7 +141,7 @@ std::vector<Query> StoredIndex::structure_search(const Request& request, const S
 
 void StoredIndex::exact_search(const Request& request, const std::vector<Query>& queries, Selection& selection,
                                ResultWriter& writer, const Monitor& monitor) const {
-  const bool by_originals = originals_ && request.exact;
+  const bool by_originals = originals_ && (request.exact || structure_);  // few match: codes would spare little
   const Rows& scanned = by_originals ? *originals_ : *rows_;
   const Rows& scored = originals_ ? *originals_ : *rows_;
   Wanted wanted{originals_ && !by_originals ? effort(request).count : request.count};

@@ -50,7 +50,8 @@ struct Parts {
 
 Recipe writable_recipe(const IndexInfo& info) {
   using Kind = StructureSpec::Kind;
-  const Recipe recipe = recipe_from({info.dim, info.metric, info.factory, info.dtype});
+  const bool codes = info.dtype == "pq" || info.dtype == "lsh";  // named by the factory alone
+  const Recipe recipe = recipe_from({info.dim, info.metric, info.factory, codes ? "float32" : info.dtype});
   const Codec codec = recipe.codec.codec;
   const bool coded = codec == Codec::Pq || codec == Codec::PqFast || codec == Codec::SignBits;
   const auto check = [&](bool right, const char* why) {
