@@ -79,7 +79,7 @@ fuzz: system-packages .venv/tools.done
 bench: build
 	$(BIN)/python -m pip install --quiet --no-build-isolation -C build-dir=$(BUILD) \
 	  -C cmake.define.PICTRIEVE_TESTS=ON -e '.[bench]'
-	for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+	for script in benchmarks/[!_]*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 clean:
 	rm -rf build .venv demo

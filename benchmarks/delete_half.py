@@ -6,8 +6,8 @@ import argparse
 import time
 
 import numpy as np
-from pairing import say_machine
-from search_sets import SETS, SearchSet, load, recall
+from _pairing import say_machine
+from _search_sets import SETS, SearchSet, load, recall
 
 import pictrieve as pt
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from gloss_vectors import glosses
-from pairing import medians, say_machine
+from _gloss_vectors import glosses
+from _pairing import medians, say_machine
 from sentence_transformers import SentenceTransformer
 
 import pictrieve as pt

@@ -6,31 +6,19 @@ The single query is also compared with the machine's memory bandwidth: the time 
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from statistics import median
 
+import _gloss_vectors as gloss_vectors
 import faiss
-import gloss_vectors
 import numpy as np
+from _pairing import medians, say_machine
 from numpy.typing import NDArray
 
 import pictrieve as pt
 
 K = 10
-
-
-def medians(sides: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Seconds of each side, taking turns."""
-    spent: dict[str, list[float]] = {name: [] for name in sides}
-    for _ in range(rounds):
-        for name, work in sides.items():
-            start = time.perf_counter()
-            work()
-            spent[name].append(time.perf_counter() - start)
-    return {name: median(values) for name, values in spent.items()}
 
 
 def reader(base: NDArray[np.float32], threads: int) -> Callable[[], object]:
@@ -47,6 +35,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=7)
     arguments = parser.parse_args()
+    say_machine()
     pt.set_num_threads(arguments.threads)
     faiss.omp_set_num_threads(arguments.threads)
     base, held_out = gloss_vectors.load(arguments.vectors)

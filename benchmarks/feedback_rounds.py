@@ -11,32 +11,13 @@ A simulated user starts from one photo and marks by label what each round shows.
 
 from __future__ import annotations
 
-import csv
-import sys
-from pathlib import Path
-
 import numpy as np
+from _labelled_sets import load
 
 import pictrieve as pt
 
 ROUNDS, SHOWN, QUERIES = 5, 10, 100
 METHODS = ("rocchio", "logistic", "svm")
-
-
-def labels_of(folder: Path) -> tuple[list[Path], np.ndarray]:
-    """Paths and label numbers of a set."""
-    with (folder / "labels.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    names = sorted({row["label"] for row in rows})
-    return [folder / row["image"] for row in rows], np.array([names.index(row["label"]) for row in rows])
-
-
-def load(data: Path, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Unit vectors and labels; the stored vectors where there are some."""
-    paths, labels = labels_of(data / name)
-    stored = data / "vectors" / f"efficientnet_lite0_{name}" / "features.npy"
-    vectors = np.load(stored).astype(np.float32) if stored.exists() else pt.ImageEncoder().encode(paths)
-    return np.ascontiguousarray(vectors), labels
 
 
 def one_session(vectors: np.ndarray, same: np.ndarray, query: int, method: str, ask: bool, seed: int) -> np.ndarray:
@@ -59,9 +40,8 @@ def one_session(vectors: np.ndarray, same: np.ndarray, query: int, method: str, 
 
 def main() -> None:
     """Print one line a measure and check that precision rises from round 0 to 3."""
-    data = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).resolve().parents[2] / "shared" / "data"
     for name in ("grocery", "clothing", "cifar10"):
-        vectors, labels = load(data, name)
+        vectors, labels = load(name)
         queries = np.random.default_rng(0).choice(len(vectors), QUERIES, replace=False)
         print(f"{name}: {len(vectors)} photos, {labels.max() + 1} labels, {QUERIES} queries, {SHOWN} marks a round")
         for method in METHODS:

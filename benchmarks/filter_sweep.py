@@ -13,9 +13,9 @@ from statistics import median
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
+from _pairing import say_machine
+from _search_sets import SETS, SearchSet, load, recall
 from numpy.typing import NDArray
-from pairing import say_machine
-from search_sets import SETS, SearchSet, load, recall
 
 import pictrieve as pt
 

@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import argparse
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
+import _search_sets as search_sets
 import numpy as np
-import search_sets
-from pairing import say_machine
+from _pairing import say_machine
 
 import pictrieve as pt
 
 CACHE = Path(__file__).resolve().parent.parent / ".cache" / "million.npy"
+QUERIES = CACHE.with_name("million_queries.npy")
 PIECE, K = 50_000, 10
 
 
@@ -32,20 +35,29 @@ def peak_mb() -> float:
         return next(int(line.split()[1]) for line in file if line.startswith("VmHWM")) / 1000
 
 
+def make() -> None:
+    """Save the vectors; the file that is asked for comes last, and whole."""
+    base, queries = search_sets.million()
+    CACHE.parent.mkdir(exist_ok=True)
+    np.save(QUERIES, queries)
+    np.save(CACHE.with_suffix(".part.npy"), base)
+    CACHE.with_suffix(".part.npy").rename(CACHE)
+
+
 def main() -> None:
     """Grow, search, evaluate."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--factory", default="HNSW16")
     parser.add_argument("--most", type=int, default=1_000_000)
+    parser.add_argument("--make", action="store_true", help="only make the vectors")
     arguments = parser.parse_args()
+    if arguments.make:
+        return make()
+    if not CACHE.exists():  # in a process of its own, so that the memory it takes does not count
+        subprocess.run([sys.executable, __file__, "--make"], check=True)
     say_machine()
-    if not CACHE.exists():
-        base, queries = search_sets.million()
-        np.save(CACHE, base)
-        np.save(CACHE.with_name("million_queries.npy"), queries)
-        raise SystemExit("the vectors are made; run again, so that making them does not count")
     stored = np.load(CACHE, mmap_mode="r")
-    queries = np.load(CACHE.with_name("million_queries.npy"))[:1000]
+    queries = np.load(QUERIES)[:1000]
     before = resident_mb()
     index = pt.Index(stored.shape[1], metric="ip", factory=arguments.factory)
     spent, latency = 0.0, {}

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 
 import numpy as np
 import torch
-from pairing import medians, say_machine
+from _pairing import medians, say_machine
 from torch import Tensor, nn
 
 import pictrieve as pt

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from _pairing import medians, say_machine
 from numpy.typing import NDArray
-from pairing import medians, say_machine
 from scipy.spatial.distance import cdist
 from sklearn.metrics.pairwise import additive_chi2_kernel
 

@@ -7,16 +7,14 @@ Every tenth picture is a query, the others are the index; what has the query's l
 
 from __future__ import annotations
 
-import csv
 import statistics
-import sys
 from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pairing import say_machine, seconds
+from _labelled_sets import load
+from _pairing import say_machine, seconds
 
 import pictrieve as pt
 
@@ -24,23 +22,12 @@ Rerank = Callable[[pt.Index, np.ndarray, int], Any]
 HELD_OUT = 10
 
 
-def table(path: Path) -> list[dict[str, str]]:
-    """Read a CSV file."""
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def sets(data: Path) -> Iterator[tuple[str, np.ndarray, list[str]]]:
+def sets() -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     """Give each labelled set: its name, unit vectors and labels."""
-    grocery = table(data / "grocery" / "labels.csv")
-    features = np.load(data / "vectors" / "efficientnet_lite0_grocery" / "features.npy").astype(np.float32)
-    yield "grocery by product", features, [row["label"] for row in grocery]
-    yield "grocery by coarse class", features, [row["coarse_label"] for row in grocery]
-    encoder = pt.ImageEncoder()
+    yield "grocery by product", *load("grocery")
+    yield "grocery by coarse class", *load("grocery", "coarse_label")
     for name in ("clothing", "cifar10"):
-        rows = table(data / name / "labels.csv")
-        vectors = encoder.encode([data / name / row["image"] for row in rows], show_progress_bar=False)
-        yield name, vectors, [row["label"] for row in rows]
+        yield name, *load(name)
 
 
 def expansion(index: pt.Index, queries: np.ndarray, k: int, *, n: int, alpha: float) -> pt.SearchResult:
@@ -74,18 +61,16 @@ def rerankers(index: pt.Index) -> dict[str, Rerank]:
     chosen["k-reciprocal, k1=10 k2=3"] = partial(pt.rank.k_reciprocal, k1=10, k2=3)
     chosen["diffusion"] = pt.rank.diffusion
     chosen["diffusion, 50 nn, a=0.99"] = partial(pt.rank.diffusion, neighbours=50, alpha=0.99)
-    if hasattr(pt.rank, "mmr"):
-        chosen["MMR 0.3 of 50"] = diverse
+    chosen["MMR 0.3 of 50"] = diverse
     return chosen
 
 
 def main() -> None:
     """Print a table for each set."""
     say_machine()
-    data = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).resolve().parents[2] / "shared" / "data"
-    for name, vectors, labels in sets(data):
+    for name, vectors, labels in sets():
         held_out = np.arange(len(vectors)) % HELD_OUT == 0
-        own, asked = np.array(labels)[~held_out], np.array(labels)[held_out]
+        own, asked = labels[~held_out], labels[held_out]
         relevant = [np.flatnonzero(own == label).tolist() for label in asked]
         index = pt.Index(vectors.shape[1])
         index.add(np.ascontiguousarray(vectors[~held_out]), show_progress_bar=False)

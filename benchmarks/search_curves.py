@@ -15,14 +15,14 @@ import faiss
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
-from pairing import say_machine
-from search_peers import PEERS, Search
-from search_sets import SETS, SearchSet, load, recall
+from _pairing import say_machine
+from _search_peers import PEERS, Search
+from _search_sets import SETS, SearchSet, load, recall
 
 import pictrieve as pt
 
 SWEEP = (12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
-OURS = ("pictrieve", "pictrieve int8")
+OURS = ("pictrieve", "pictrieve float")
 Curve = list[tuple[float, float]]  # (recall, queries per second), one for each effort
 
 

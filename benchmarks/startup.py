@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from pairing import medians, say_machine
+from _pairing import medians, say_machine
 
 import pictrieve as pt
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
-from gloss_vectors import glosses
-from pairing import medians, say_machine
+from _gloss_vectors import glosses
+from _pairing import medians, say_machine
 
 import pictrieve as pt
 

@@ -92,11 +92,12 @@ int64_t remove(Index& index, const py::array& ids) {
 
 py::array reconstruct(const Index& index, const py::array& ids) {
   const auto view = vector_from_array<int64_t>(ids, "ids");
-  const bool bits = index.info().dtype == "bits";
+  bool bits = false;
   Matrix<float> rows;
   Matrix<uint8_t> packed;
   {
-    const py::gil_scoped_release released;  // the array is held by the caller
+    const py::gil_scoped_release released;  // the array is held by the caller; a writer may wait for the GIL
+    bits = index.info().dtype == "bits";
     if (bits)
       packed = index.reconstruct_bits(view.row_span(0));
     else
@@ -106,7 +107,7 @@ py::array reconstruct(const Index& index, const py::array& ids) {
 }
 
 void train(Index& index, const py::array& rows, const py::object& progress) {
-  const auto view = matrix_from_array<float>(rows, "x");
+  const VectorsView view = vectors_from_array(rows, "x");
   const Monitor monitor = python_monitor(progress);
   const py::gil_scoped_release released;  // the array is held by the caller
   index.train(view, monitor);

@@ -38,14 +38,26 @@ if TYPE_CHECKING:
         Gallery,
         GalleryError,
         GalleryLockedError,
+        GalleryProfile,
         Hit,
         Hits,
         Report,
+        Session,
     )
 
 __version__ = _version()
 
-_GALLERY = ("FingerprintError", "Gallery", "GalleryError", "GalleryLockedError", "Hit", "Hits", "Report")
+_GALLERY = (
+    "FingerprintError",
+    "Gallery",
+    "GalleryError",
+    "GalleryLockedError",
+    "GalleryProfile",
+    "Hit",
+    "Hits",
+    "Report",
+    "Session",
+)
 
 
 def __getattr__(name: str) -> Any:
@@ -73,6 +85,7 @@ __all__ = [
     "Gallery",
     "GalleryError",
     "GalleryLockedError",
+    "GalleryProfile",
     "Health",
     "Hit",
     "Hits",
@@ -82,6 +95,7 @@ __all__ = [
     "Preprocess",
     "Report",
     "SearchResult",
+    "Session",
     "TextEncoder",
     "TruncationWarning",
     "evaluate",

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
 from pictrieve import _core
+from pictrieve._index_arguments import EFFORTS, known_params, search_params
 
 
 class IndexFacts:
@@ -40,9 +43,22 @@ class IndexFacts:
 
     @property
     def params(self) -> dict[str, int]:
-        """The defaults of searches."""
+        """The defaults of searches, a copy; assign some of them, or call ``set_params``, to change those."""
         params = self._core.info().params
         return {"efSearch": params.ef_search, "nprobe": params.nprobe, "kFactor": params.k_factor}
+
+    @params.setter
+    def params(self, chosen: Mapping[str, int]) -> None:
+        self._core.set_params(search_params(known_params(chosen, EFFORTS)))
+
+    def set_params(self, **chosen: int) -> None:
+        """Change defaults of searches: ``index.set_params(efSearch=128)``; the others stay.
+
+        Raises:
+            ValueError: For an unknown name and a number below 1.
+            TypeError: For what is not a whole number.
+        """
+        self.params = chosen
 
     @property
     def note(self) -> str:
@@ -57,6 +73,11 @@ class IndexFacts:
     def __len__(self) -> int:
         """Count the items that can be found."""
         return self._core.size()
+
+    def __contains__(self, item: object) -> bool:
+        """Tell whether an id is present, by looking through all of them."""
+        whole = isinstance(item, (int, np.integer)) and not isinstance(item, bool)
+        return whole and bool((self._core.ids() == item).any())
 
     def __repr__(self) -> str:
         """Show what the index holds."""

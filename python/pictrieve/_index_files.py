@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from pictrieve import _core
 from pictrieve._index_facts import IndexFacts
@@ -47,26 +47,41 @@ class IndexFiles(IndexFacts):
         self._core.save(os.fsencode(path), note)
 
     @classmethod
-    def read_faiss(cls, path: str | os.PathLike[str], factory: str | None = None) -> Index:
+    def read_faiss(
+        cls, path: str | os.PathLike[str], factory: str | None = None, *, show_progress_bar: bool | None = None
+    ) -> Index:
         """Read a trusted .faiss file: see `pictrieve.index_exchange.read_faiss`."""
         from pictrieve.index_exchange import read_faiss
 
-        return read_faiss(path, factory)
+        return read_faiss(path, factory, show_progress_bar=show_progress_bar)
 
     @classmethod
     def read_annoy(
-        cls, path: str | os.PathLike[str], dim: int, metric: str = "angular", factory: str | None = None
+        cls,
+        path: str | os.PathLike[str],
+        dim: int,
+        metric: str = "angular",
+        factory: str | None = None,
+        *,
+        show_progress_bar: bool | None = None,
     ) -> Index:
         """Read the vectors of an Annoy file: see `pictrieve.index_exchange.read_annoy`."""
         from pictrieve.index_exchange import read_annoy
 
-        return read_annoy(path, dim, metric, factory)
+        return read_annoy(path, dim, metric, factory, show_progress_bar=show_progress_bar)
 
-    def write_faiss(self, path: str | os.PathLike[str]) -> None:
+    def write_faiss(self, path: str | os.PathLike[str], *, show_progress_bar: bool | None = None) -> None:
         """Write a .faiss file for other tools: see `pictrieve.index_exchange.write_faiss`."""
         from pictrieve.index_exchange import write_faiss
 
-        write_faiss(self, path)
+        write_faiss(self, path, show_progress_bar=show_progress_bar)
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse pickle and copy: an index may be larger than the memory that is left."""
+        raise TypeError(
+            "Index: expected save() instead of pickle or copy; write it with index.save(path) and read it with "
+            "pt.Index.load(path, mmap=True), in every process that needs it"
+        )
 
     @classmethod
     def _around(cls: type[AnIndex], core: _core.Index) -> AnIndex:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any, Literal
 
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pictrieve import _core
+from pictrieve.sizes import as_bytes
 
 __all__ = ["Kind", "PairwiseMetric", "pairwise", "pairwise_blocks"]
 
@@ -19,7 +19,6 @@ PairwiseMetric = Literal[
 Kind = Literal["distance", "score"]
 Rows = NDArray[np.float32] | NDArray[np.uint8]
 
-_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40}
 _FLOAT_BYTES = 4
 
 
@@ -81,7 +80,7 @@ def pairwise(
     x, y = _matrix(x, "x"), _matrix(x if y is None else y, "y")
     score = _is_score(kind)
     needed = len(x) * len(y) * _FLOAT_BYTES
-    if out is None and needed > _bytes(max_memory):
+    if out is None and needed > as_bytes(max_memory, "max_memory"):
         raise ValueError(
             f"max_memory: expected at least the {needed / 1e9:.3g} GB of a ({len(x)}, {len(y)}) float32 result, got "
             f"{max_memory}; raise it, or take the rows in blocks with pt.pairwise_blocks(x, y, {metric!r})"
@@ -119,7 +118,7 @@ def pairwise_blocks(
     """
     x, y = _matrix(x, "x"), _matrix(x if y is None else y, "y")
     _core.pairwise(x[:1], y[:1], metric, _is_score(kind), None)  # refuses wrong arguments now, not at the first block
-    step = _bytes(max_memory) // (2 * _FLOAT_BYTES * max(len(y), 1))
+    step = as_bytes(max_memory, "max_memory") // (2 * _FLOAT_BYTES * max(len(y), 1))
     if step == 0:
         raise ValueError(
             f"max_memory: expected at least {2 * _FLOAT_BYTES * len(y)} bytes, two rows of {len(y)} float32 results, "
@@ -156,11 +155,3 @@ def _is_score(kind: str) -> bool:
     if kind not in ("distance", "score"):
         raise ValueError(f"kind: expected 'distance' or 'score', got {kind!r}")
     return kind == "score"
-
-
-def _bytes(size: int | str) -> int:
-    """Give the bytes of 2_000_000, "2MB", "1.5 GB" or "1GiB"."""
-    match = re.fullmatch(r"(\d+(?:\.\d*)?)\s*([KMGT]?I?)B?", str(size).strip().upper())
-    if match is None or match[2] not in _UNITS:
-        raise ValueError(f"max_memory: expected bytes or text such as '500MB' or '2GiB', got {size!r}")
-    return int(float(match[1]) * _UNITS[match[2]])

@@ -11,11 +11,17 @@ is why its users move away, and at equal recall a graph is faster and smaller th
 from __future__ import annotations
 
 import os
+import re
 
 from pictrieve import _core
+from pictrieve._core import FormatError
 from pictrieve._index_facts import IndexFacts
 from pictrieve.index import Index
 from pictrieve.progress import progress_bar
+
+_OWN_MAGIC = b"PTRVINDX"
+_SOURCE_PLACE = re.compile(r"Error in .*? at \S+\.(?:cpp|h):\d+: (?:Error: '.*?' failed: )?")
+_SHORT = re.compile(r"read error in .*?: \d+ != \d+ \(.*?\)")  # with an errno that says nothing
 
 
 def read_faiss(
@@ -38,11 +44,18 @@ def read_faiss(
 
     Raises:
         FileNotFoundError: Where there is no such file.
-        FormatError: For a damaged file, and for a type that has no like here, with its name and what to do.
+        FormatError: For a damaged file, for a type that has no like here, with its name and what to do, and
+            for what ``Index.save`` wrote.
         ValueError: For an unknown factory.
     """
+    with open(path, "rb") as file:
+        if file.read(len(_OWN_MAGIC)) == _OWN_MAGIC:
+            raise FormatError(f"{os.fsdecode(path)}: a file of this library; read it with Index.load")
     with progress_bar(None, "vectors", show_progress_bar) as report:
-        return Index._around(_core.read_faiss(os.fsencode(path), factory or "", report))
+        try:
+            return Index._around(_core.read_faiss(os.fsencode(path), factory or "", report))
+        except FormatError as error:  # FAISS tells where in its own sources it noticed
+            raise FormatError(_SHORT.sub("it ends too early", _SOURCE_PLACE.sub("", str(error)))) from None
 
 
 def write_faiss(index: IndexFacts, path: str | os.PathLike[str], *, show_progress_bar: bool | None = None) -> None:

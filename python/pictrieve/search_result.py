@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,20 +42,38 @@ class SearchResult(_Pair):
 
     @property
     def distances(self) -> NDArray[np.float32]:
-        """Smaller is better: Euclidean distance for l2, 1 - cosine for cosine, minus the product for ip."""
-        return np.float32(1) - self.scores if self._metric == "cosine" else np.float32(0) - self.scores
+        """Smaller is better, and what ``pt.pairwise`` gives for the metric.
+
+        1 - score for cosine, pearson and jaccard, the root of that for hellinger, minus the score for the others.
+        """
+        if self._metric == "hellinger":
+            root: NDArray[np.float32] = np.sqrt(np.maximum(np.float32(1) - self.scores, np.float32(0)))
+            return root
+        return np.float32(self._metric in ("cosine", "pearson", "jaccard")) - self.scores
+
+    def _replace(self, /, **changes: Any) -> SearchResult:
+        """Give a copy with other ids, scores, offsets or metric."""
+        kept: dict[str, Any] = {"ids": self.ids, "scores": self.scores, "offsets": self.offsets, "metric": self._metric}
+        return SearchResult(**(kept | changes))
+
+    def __repr__(self) -> str:
+        """Show the offsets too, where there are any."""
+        offsets = "" if self.offsets is None else f", offsets={self.offsets!r}"
+        return f"SearchResult(ids={self.ids!r}, scores={self.scores!r}{offsets})"
 
 
 class Health(NamedTuple):
     """What ``Index.health`` measured.
 
     Attributes:
-        recall: Share of the true nearest neighbours that a search finds, 0 to 1; 1 for exact indexes.
+        recall: Share of the nearest neighbours, as ``against`` has them, that a search finds, 0 to 1.
         sampled: Items whose neighbours were searched.
         items: Items that can be found.
         removed: Deleted rows that still take up space.
         bytes_vectors: Size of the vectors.
-        bytes_graph: Size of the links, 0 without a graph.
+        bytes_graph: Size of the structure: a graph's links, or the centroids and lists, or the hash tables; else 0.
+        against: "vectors" where the true neighbours are those of the vectors; "codes" where the index keeps only
+            codes or rounded vectors and no ``true_ids`` were given: what these lose is then not in ``recall``.
     """
 
     recall: float
@@ -64,6 +82,7 @@ class Health(NamedTuple):
     removed: int
     bytes_vectors: int
     bytes_graph: int
+    against: str = "vectors"
 
 
 def overlap(found: NDArray[np.int64], true_ids: NDArray[np.int64]) -> float:

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-_UNITS = {"B": 1, "KB": 1000, "MB": 1000**2, "GB": 1000**3, "TB": 1000**4}
+import operator
+import re
+
+_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40}
 
 
 def as_bytes(size: int | str, name: str) -> int:
-    """Read 1000000, "1 MB" or "1.5GB"."""
+    """Read 1000000, "1 MB", "1.5GB" or "2 GiB"."""
+    wanted = f"{name}: expected bytes or text such as '500MB' or '2GiB', got {size!r}"
     if isinstance(size, str):
-        text = size.strip().upper()
-        unit = max((unit for unit in _UNITS if text.endswith(unit)), key=len, default="")
-        try:
-            size = int(float(text.removesuffix(unit)) * _UNITS.get(unit, 1))
-        except ValueError:
-            raise ValueError(f"{name}: expected bytes such as 500000000 or '500MB', got {text!r}") from None
-    if size <= 0:
-        raise ValueError(f"{name}: expected more than 0 bytes, got {size}")
-    return int(size)
+        match = re.fullmatch(r"(\d+(?:\.\d*)?)\s*([KMGT]I?|)B?", size.strip().upper(), re.ASCII)
+        if match is None:
+            raise ValueError(wanted)
+        number = int(float(match[1]) * _UNITS[match[2]])
+    elif isinstance(size, bool) or not hasattr(size, "__index__"):
+        raise TypeError(wanted)
+    else:
+        number = operator.index(size)
+    if number <= 0:
+        raise ValueError(f"{name}: expected more than 0 bytes, got {size!r}")
+    return number
 
 
 def in_words(size: float) -> str:

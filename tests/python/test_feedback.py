@@ -287,6 +287,8 @@ def test_what_profiles_refuse() -> None:
         lambda: profile.observe(row, weights=0),
         lambda: profile.observe(row, weights=[1, 2]),
         lambda: profile.observe(row, time=float("nan")),
+        lambda: profile.observe(row, time="2020"),  # type: ignore[arg-type]
+        lambda: profile.search(pt.Index(2), 1, exclude=[0.5]),
         lambda: profile.observe(np.ones(3, np.float32)),
         lambda: profile.search(pt.Index(3), 1),
         lambda: profile.interests(0),

@@ -188,3 +188,39 @@ def test_a_profile_of_nothing_or_nobody_says_so(grocery: Gallery, products: Any,
         grocery.profile(channel="smell")
     with Gallery.create(tmp_path / "other", dim=1280) as other, pytest.raises(GalleryError, match="another gallery"):
         other.profile(state=grocery.profile([1]).to_dict())
+
+
+def test_what_was_saved_keeps_its_options_and_is_whole(grocery: Gallery) -> None:
+    session, profile = grocery.session(), grocery.profile([1, 2], half_life=60)
+    session.mark(relevant=[3], irrelevant=[700])
+    saved, kept = session.to_dict(), profile.to_dict()
+    for action, said in (
+        (lambda: grocery.session(saved, method="rocchio"), "^method: a saved session keeps"),
+        (lambda: grocery.session(saved, beta=1.0), "^beta: a saved session keeps"),
+        (lambda: grocery.profile(state=kept, half_life=3600), "^half_life: a saved profile keeps"),
+        (lambda: grocery.profile(state=kept, channel="features"), "^channel: a saved profile keeps"),
+        (lambda: grocery.session({k: v for k, v in saved.items() if k != "channel"}), "state: .* without channel"),
+        (lambda: grocery.profile(state={k: v for k, v in kept.items() if k != "channel"}), "state: .* without channel"),
+        (lambda: session.active("3"), "k: expected a whole number of at least 1, got '3'"),  # type: ignore[arg-type]
+        (lambda: profile.observe([3], time="2020"), "time: expected numbers, got '2020'"),  # type: ignore[arg-type]
+    ):
+        with pytest.raises(ValueError, match=said):
+            action()
+    with pytest.raises(TypeError, match="betta"):
+        grocery.session(betta=1.0)
+    assert grocery.profile(state=kept).profile.half_life == 60
+
+
+def test_a_refused_observation_changes_nothing(grocery: Gallery) -> None:
+    profile = grocery.profile([1, 2], time=0.0)
+    before = profile.to_dict()
+    for wrong in ({"liked": [3], "disliked": [5000]}, {"liked": [3, 5000]}, {"liked": [3], "time": float("nan")}):
+        with pytest.raises(ValueError, match=r"5000|time"):
+            profile.observe(**wrong)  # type: ignore[arg-type]
+        assert profile.to_dict() == before
+
+
+def test_sessions_and_profiles_are_public_types(grocery: Gallery) -> None:
+    assert isinstance(grocery.session(), pt.Session)
+    assert isinstance(grocery.profile(), pt.GalleryProfile)
+    assert {"Session", "GalleryProfile"} <= set(dir(pt))

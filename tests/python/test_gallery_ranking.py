@@ -77,6 +77,16 @@ def test_ranks_are_fused_where_that_is_asked_for(colours: Gallery) -> None:
     assert f"{hits[0].places[0].score:.3f}" in lines[1]
 
 
+def test_a_fusion_alone_gives_each_part_the_weight_1(colours: Gallery) -> None:
+    arguments: dict[str, Any] = {"image": picture("orange", seed=900), "text": "red", "negative": "blue", "k": 20}
+    plain = colours.search(**arguments)
+    for fusion in ("rrf", "weighted"):
+        hits = colours.search(**arguments, fusion=fusion)
+        assert {place.part for place in hits[0].places} == {"image", "text"}
+        assert hits.scores == colours.search(**arguments, fusion=fusion, weights={"text": 1}).scores
+        assert hits.scores != plain.scores
+
+
 def test_a_fusion_keeps_to_where_and_k(colours: Gallery) -> None:
     condition = "colour in ('red', 'blue')"
     hits = colours.search("red", image=picture("green"), weights={"query": 1, "image": 1}, where=condition, k=50)
@@ -92,6 +102,10 @@ def test_a_fusion_keeps_to_where_and_k(colours: Gallery) -> None:
         ({"text": "red", "weights": {"text": -1}}, "weights: expected numbers from 0"),
         ({"text": "red", "weights": {"text": 0}}, "weights: expected one above 0"),
         ({"negative": "red", "weights": {"negative": 1}}, "expected a query"),
+        ({"text": "red", "negative": "blue", "fusion": "rrf"}, "fusion: expected several of .*, got text alone"),
+        ({"text": ["red", "blue"], "fusion": "rrf", "weights": [1, 2]}, "fusion: expected weights by part"),
+        ({"text": "red", "min_confidence": "0.5"}, "min_confidence: expected 0 to 1, got '0.5'"),
+        ({"text": "red", "diversify": "0.5"}, "diversify: expected above 0 and up to 1, got '0.5'"),
         ({"text": "red", "fusion": "sum"}, "fusion: expected weighted or rrf"),
         ({"text": "red", "rerank": "magic"}, "rerank: expected k_reciprocal, expansion, diffusion or a function"),
         ({"text": "red", "diversify": 0}, "diversify: expected above 0"),
@@ -103,6 +117,31 @@ def test_a_fusion_keeps_to_where_and_k(colours: Gallery) -> None:
 def test_what_has_no_meaning_is_refused(colours: Gallery, arguments: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         colours.search(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"weights": "x"}, "weights: expected a number for each term, or a dict from part to number, got 'x'"),
+        ({"weights": 3}, "weights: expected a number for each term"),
+        ({"weights": ["1"]}, "weights: expected numbers, got '1'"),
+        ({"weights": {"text": None}}, "weights: expected numbers, got None"),
+        ({"rerank": lambda index, queries, k: None}, r"rerank: expected .* pair \(ids, scores\), got NoneType"),
+        ({"rerank": lambda queries: None}, r"rerank: expected a function \(index, queries, k\) -> SearchResult"),
+        ({"rerank": pt.rank.query_expansion}, r"write one, such as lambda ix, q, k: ix\.search\(pt\.rank\.query_exp"),
+        ({"rerank": lambda index, queries, k: None, "where": "id > 1"}, "unexpected keyword argument 'where'"),
+    ],
+)
+def test_what_is_of_the_wrong_type_is_named(colours: Gallery, arguments: dict[str, Any], said: str) -> None:
+    with pytest.raises(TypeError, match=said):
+        colours.search(text="red", **arguments)
+
+
+def test_a_frame_has_the_confidence_where_it_was_measured(colours: Gallery) -> None:
+    pytest.importorskip("pandas")
+    hits = colours.search("red", min_confidence=0)
+    assert hits.to_pandas()["confidence"].tolist() == [hit.confidence for hit in hits]
+    assert "confidence" not in colours.search("red").to_pandas()
 
 
 def test_what_is_not_wanted_goes_down(colours: Gallery) -> None:
@@ -283,6 +322,21 @@ def test_the_command_line_ranks_too(colours: Gallery, data: Path, tmp_path: Path
     assert [hit["id"] for hit in json.loads(capsys.readouterr().out)][:1] == [plain[0]["id"]]
     assert main([*search, "--diversify", "3"]) == 1
     assert "diversify: expected above 0" in capsys.readouterr().err
-    with pytest.raises(SystemExit) as stopped:
-        main([*search, "--rerank", "magic"])
-    assert stopped.value.code == 2
+    for wrong in (
+        ["--rerank", "magic"],
+        ["--weights", "image"],
+        ["--weights", "image=a"],
+        ["--weights", "image=1,image=2"],
+    ):
+        with pytest.raises(SystemExit) as stopped:
+            main([*search, *wrong])
+        assert stopped.value.code == 2
+    capsys.readouterr()
+    with Gallery.open(tmp_path / "g") as gallery:
+        for more, arguments in (
+            (["--weights", "image=0.7, text=0.3"], {"weights": {"image": 0.7, "text": 0.3}}),
+            (["--fusion", "rrf"], {"fusion": "rrf"}),
+        ):
+            assert main([*search, "--text", "a cat", *more]) == 0
+            expected = gallery.search(image=photos[0], text="a cat", k=5, **arguments)  # type: ignore[arg-type]
+            assert json.loads(capsys.readouterr().out) == expected.to_dicts()

@@ -68,12 +68,15 @@ def test_a_plan_names_the_bytes_that_the_index_takes(count: int, memory: int | N
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ((-1, 8), "rows of at least 0"),
-        ((10, 0), "dim of at least 1"),
+        ((-1, 8), "rows: expected at least 0"),
+        ((10, 0), "dim: expected at least 1"),
         ((10, 8, "manhattan"), "manhattan"),
         ((1_000_000, 384, "cosine", "float32", 1000), "max_memory: 1,000,000 vectors of 384 need at least"),
-        ((10, 8, "cosine", "float32", "lots"), "max_memory: expected bytes such as"),
+        ((10, 8, "cosine", "float32", "lots"), "max_memory: expected bytes or text such as"),
         ((10, 8, "cosine", "float32", 0), "max_memory: expected more than 0"),
+        ((10, 8, "cosine", "float32", "inf GB"), "max_memory: expected bytes or text such as"),
+        ((10_000, 512, "l1", "float32", "1 KiB"), "1.0 KB; keep them as dtype='float16', or split"),
+        ((10_000, 512, "hamming", "bits", "1 KiB"), "1.0 KB; keep fewer bits, or split"),
         ((10, 8, "cosine", "float8"), "float8"),
     ],
 )
@@ -81,6 +84,30 @@ def test_a_plan_for_nonsense_is_refused(arguments: tuple[object, ...], said: str
     names = ("rows", "dim", "metric", "dtype", "max_memory")
     with pytest.raises(ValueError, match=said):
         pt.plan(**dict(zip(names, arguments, strict=False)))  # type: ignore[arg-type]
+
+
+def test_a_plan_counts_codebooks_and_lists() -> None:
+    plan = pt.plan(21_000, 384, max_memory="9 MB")
+    assert plan.factory.startswith("IVF")
+    index = pt.Index(384, factory=plan.factory)
+    index.train(rows(6000, 384))
+    index.add(rows(21_000, 384))
+    health = index.health(sample=1)
+    assert plan.bytes == pytest.approx(health.bytes_vectors + health.bytes_graph, rel=0.15)
+
+
+def test_a_plan_for_one_vector_has_a_finite_time() -> None:
+    plan = pt.plan(1, 1000, max_memory=2000)  # warnings are errors here
+    assert plan.factory == "HNSW32,SQ8"
+    assert np.isfinite(plan.seconds)
+
+
+def test_auto_says_that_codes_replace_another_dtype(capsys: pytest.CaptureFixture[str]) -> None:
+    params = {"maxMemory": 6_000_000, "efConstruction": 16}
+    index = pt.Index(64, factory="auto", dtype="float16", params=params)
+    index.add(rows(CROSSOVER + 1, 64))
+    assert "codes instead of float16 vectors" in capsys.readouterr().err
+    assert index.dtype != "float16"
 
 
 def test_too_few_vectors_to_learn_from_are_refused_with_how_many_it_takes() -> None:

@@ -144,6 +144,8 @@ def test_calibration_refuses(grocery: Any) -> None:
     calibration = Calibration.fit(index)
     with pytest.raises(ValueError, match="at least 3 items and a sample of 3, got 2 and 1000"):
         Calibration.fit(index_of(grocery[0][:2]))
+    with pytest.raises(TypeError, match=r"expected Calibration\.fit\(index\)"):
+        Calibration()
     with pytest.raises(ValueError, match="queries: expected at least one"):
         Calibration.fit(index, queries=np.empty((0, 1280), np.float32))
     with pytest.raises(ValueError, match="scores: expected numbers, got NaN"):

@@ -188,6 +188,16 @@ def test_one_result_is_not_a_list_of_results(grocery: Any) -> None:
         rank.rrf([3])
 
 
+@pytest.mark.parametrize("wrong", [10, "ab", [1, "2"], [1, None], {"0": 1, "1": "2"}, [[1, 2]]])
+def test_weights_are_a_list_of_numbers(wrong: Any) -> None:
+    results = [([1], [1.0]), ([2], [1.0])]
+    with pytest.raises(TypeError, match="weights: expected"):
+        rank.weighted(results, wrong)
+    with pytest.raises(TypeError, match="weights: expected"):
+        rank.rrf(results, weights=wrong)
+    assert rank.weighted(results, np.array([1, 3], np.float32)).scores.tolist() == [0.0, 0.0]
+
+
 # diversity
 
 

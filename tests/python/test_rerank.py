@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -109,3 +110,55 @@ def test_a_gain_prints_as_a_table_and_says_what_it_means(index: pt.Index) -> Non
         pt.rank.evaluate_gain(pt.rank.diffusion, index, queries, [{0}] * 60, k=5)
     with pytest.raises(ValueError, match=r"metrics: expected some of .*, got auc"):
         pt.rank.evaluate_gain(pt.rank.diffusion, index, queries, [{0}] * 60, metrics=["auc"])
+
+
+def test_rerankers_have_names(index: pt.Index) -> None:
+    queries = index.reconstruct(index.ids)
+    relevant = [{item, (item + 10) % 600} for item in index.ids.tolist()]
+    augmented = pt.Index(8)
+    augmented.add(pt.rank.augment_database(index), ids=index.ids)
+    for name, function in {
+        "k_reciprocal": pt.rank.k_reciprocal,
+        "diffusion": pt.rank.diffusion,
+        "expansion": lambda ix, q, k: ix.search(pt.rank.query_expansion(ix, q), k),
+        "mmr": lambda ix, q, k: pt.rank.mmr(ix.search(q, 50), k, index=ix),
+        "augmentation": lambda ix, q, k: augmented.search(q, k),
+    }.items():
+        named = pt.rank.evaluate_gain(name, index, queries, relevant)
+        assert dict(named) == dict(pt.rank.evaluate_gain(function, index, queries, relevant))
+        assert named["map@10"].better + named["map@10"].worse > 0
+    with pytest.raises(ValueError, match=r"rerank: expected k_reciprocal, .*, augmentation or a function"):
+        pt.rank.evaluate_gain("magic", index, queries, relevant)
+
+
+@pytest.mark.parametrize(
+    ("rerank", "said"),
+    [
+        (pt.rank.query_expansion, r"got query_expansion\(.*lambda ix, q, k: ix\.search\(pt\.rank\.query_expansion"),
+        (pt.rank.mmr, r"got mmr\(.*lambda ix, q, k: pt\.rank\.mmr\("),
+        (pt.rank.geometric, r"got geometric\(.*lambda ix, q, k: pt\.rank\.geometric\("),
+        (lambda queries: None, r"function \(index, queries, k\) -> SearchResult, got <lambda>\(queries\)"),
+        (lambda index, queries, k: None, r"pair \(ids, scores\), got NoneType"),
+    ],
+)
+def test_a_function_of_another_form_is_refused(index: pt.Index, rerank, said: str) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(TypeError, match=said):
+        pt.rank.evaluate_gain(rerank, index, index.reconstruct(index.ids), [{0}] * 60)
+
+
+def test_results_of_fewer_queries_are_refused(index: pt.Index) -> None:
+    with pytest.raises(ValueError, match="rerank: expected results of 60 queries, got those of 1"):
+        pt.rank.evaluate_gain(
+            lambda ix, q, k: ix.search(q[:1].copy(), k), index, index.reconstruct(index.ids), [{0}] * 60
+        )
+
+
+def test_files_of_other_tools_are_refused_in_words_of_ours(index: pt.Index, tmp_path: Path) -> None:
+    index.save(tmp_path / "own.ptidx")
+    with pytest.raises(pt.FormatError, match=r"own\.ptidx: a file of this library; read it with Index\.load"):
+        pt.Index.read_faiss(tmp_path / "own.ptidx")
+    index.write_faiss(tmp_path / "whole.faiss")
+    (tmp_path / "cut.faiss").write_bytes((tmp_path / "whole.faiss").read_bytes()[:100])
+    with pytest.raises(pt.FormatError, match=r"^faiss file \S*cut\.faiss: it ends too early; expected") as raised:
+        pt.Index.read_faiss(tmp_path / "cut.faiss")
+    assert ".cpp" not in str(raised.value)

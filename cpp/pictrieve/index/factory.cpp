@@ -11,19 +11,31 @@ namespace {
 
 constexpr const char* kKnown =
     "[PCA<d>,|OPQ<m>[_<d>],|RR<d>,][IVF<lists>[_HNSW<links>],|HNSW<links>,]Flat|SQ8|SQfp16|SQbf16|PQ<m>[x4fs]|LSH<bits>"
-    "[,RFlat], or BFlat|BHNSW<links>|BHash<bits> for bits, or auto";
+    "[,RFlat|,Refine(SQfp16)], or BFlat|BHNSW<links>|BHash<bits> for bits, or auto";
 
 constexpr size_t kMostProjections = 4;
 
+/// At commas, without spaces; "HNSW32_SQ8" is FAISS's other way to write "HNSW32,SQ8".
 std::vector<std::string> split(const std::string& text) {
   std::vector<std::string> parts{""};
   for (const char c : text) {
-    if (c == ',')
+    const bool graph = parts.back().starts_with("HNSW");
+    if (c == ',' || (c == '_' && graph))
       parts.emplace_back();
-    else
+    else if (c != ' ')
       parts.back().push_back(c);
   }
   return parts;
+}
+
+/// What to write instead of parts that FAISS has and this library has no need of.
+const char* remedy_for(const std::string& part) {
+  if (part.starts_with("IDMap")) return "; leave it out: every index has ids of your choice";
+  if (part.starts_with("L2norm")) return "; leave it out and pass metric='cosine'";
+  if (part.starts_with("PCAR") || part.starts_with("PCAW")) return "; write PCA<d>";
+  if (part.starts_with("SQ")) return "; write SQ8";
+  if (part.starts_with("BIVF")) return "; write BHNSW32 or BHash16";
+  return "";
 }
 
 /// "HNSW32" with prefix "HNSW" -> 32; nothing where the text is not the prefix and one number.
@@ -32,7 +44,7 @@ std::optional<int64_t> number_after(const std::string& text, const std::string& 
   int64_t number = 0;
   const char* end = text.data() + text.size();
   const auto parsed = std::from_chars(text.data() + prefix.size(), end, number);
-  if (parsed.ec != std::errc() || parsed.ptr != end || number < 0) return std::nullopt;
+  if (parsed.ec != std::errc() || parsed.ptr != end || number < 0 || number > INT32_MAX) return std::nullopt;
   return number;
 }
 
@@ -68,8 +80,8 @@ class Parser {
 
  private:
   [[noreturn]] void fail(const std::string& part) const {
-    throw std::invalid_argument(
-        message("factory: cannot read '", part, "' in '", options_.factory, "'; expected ", kKnown));
+    throw std::invalid_argument(message("factory: cannot read '", part, "' in '", options_.factory, "'",
+                                        remedy_for(part), "; expected ", kKnown));
   }
 
   bool projection(const std::string& part) {
@@ -90,6 +102,7 @@ class Parser {
   }
 
   bool add(const ProjectionSpec& spec, const std::string& part) {
+    require(spec.dim >= 1 || spec.kind == ProjectionSpec::Kind::Opq, "factory: ", part, " keeps no dimensions");
     require(spec.dim <= options_.dim, "factory: ", part, " has more dimensions than the ", options_.dim,
             " of the rows");
     require(recipe_.projections.size() < kMostProjections, "factory: expected at most ", kMostProjections,
@@ -101,6 +114,7 @@ class Parser {
   bool structure(const std::string& part) {
     using Kind = StructureSpec::Kind;
     if (recipe_.structure.kind != Kind::None) return false;
+    if (part == "HNSW") return set({Kind::Graph, kLinksOfAuto, 0});  // as FAISS has it
     if (const auto links = number_after(part, "HNSW")) return set({Kind::Graph, links_of(*links), 0});
     if (const auto links = number_after(part, "BHNSW")) return set_bits({Kind::Graph, links_of(*links), 0});
     if (const auto bits = number_after(part, "BHash")) return set_bits({Kind::Hash, *bits, 0});
@@ -185,7 +199,6 @@ class Parser {
 
   /// dtype names what the factory leaves open.
   void apply_dtype(bool coded) {
-    Codec& codec = recipe_.codec.codec;
     Codec wanted = Codec::Float32;
     if (options_.dtype == "float16")
       wanted = Codec::Float16;
@@ -204,7 +217,6 @@ class Parser {
     require(!coded || open.codec == Codec::Float32 || open.codec == wanted, "factory '", options_.factory,
             "' says how rows are kept, and dtype '", options_.dtype, "' says otherwise; leave one of them out");
     open.codec = wanted;
-    (void)codec;
   }
 
   const IndexOptions& options_;
@@ -220,12 +232,21 @@ void require_fitting(const Recipe& recipe, const IndexOptions& options) {
   require(!bits || options.dim % 8 == 0, "dim: bits come in bytes, expected a multiple of 8, got ", options.dim);
   require(bits ? metric == Metric::Hamming || metric == Metric::Jaccard : metric != Metric::Hamming,
           "metric: ", options.metric, " does not compare ",
-          bits ? "bits; expected hamming or jaccard"
+          bits ? "bits; pass metric='hamming' or 'jaccard'"
                : "numbers; for packed bits pass dtype='bits' or a factory such as BFlat");
-  const bool direct = recipe.codec.codec == Codec::Float32 || recipe.codec.codec == Codec::Float16 ||
-                      recipe.codec.codec == Codec::BFloat16 || bits;
-  require(direct || is_product(base_metric(metric)), "metric: ", options.metric, " needs rows as numbers, and '",
-          options.factory, "' keeps codes; use Flat, HNSW or IVF<n>,Flat with dtype float32, float16 or bfloat16");
+  const auto direct = [](const CodecSpec& spec) {
+    return spec.codec == Codec::Float32 || spec.codec == Codec::Float16 || spec.codec == Codec::BFloat16 ||
+           spec.codec == Codec::Bits;
+  };
+  require((direct(recipe.codec) && direct(recipe.originals.value_or(recipe.codec))) || is_product(base_metric(metric)),
+          "metric: ", options.metric, " needs rows as numbers, and factory '", options.factory, "' with dtype '",
+          options.dtype, "' keeps codes; use Flat, HNSW or IVF<n>,Flat with dtype float32, float16 or bfloat16");
+  require(!recipe.originals || (recipe.originals->codec == Codec::Bits) == bits, "factory: '", options.factory,
+          "' keeps bits and numbers of the same rows; leave RFlat or Refine out");
+  require((recipe.structure.kind != StructureSpec::Kind::Hash || bits) &&
+              (recipe.structure.kind != StructureSpec::Kind::Lists || !bits) && (recipe.projections.empty() || !bits),
+          "factory: '", options.factory, "' with dtype '", options.dtype,
+          "' does not go together: BHash holds bits, and IVF, PCA, OPQ and RR hold numbers");
   require(recipe.projections.empty() || is_product(base_metric(metric)), "metric: ", options.metric,
           " does not survive a projection; use a factory without PCA, OPQ and RR");
   require(recipe.codec.codec != Codec::SignBits || base_metric(metric) == Metric::Cosine,

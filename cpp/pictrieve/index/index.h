@@ -84,12 +84,13 @@ class Index {
   virtual void add(VectorsView rows, std::span<const int64_t> ids, bool replace, const Monitor& monitor = {}) = 0;
 
   /// Learns codebooks and lists from rows like those to come; otherwise the first add() learns from its own.
-  virtual void train(MatrixView<const float> rows, const Monitor& monitor = {}) = 0;
+  virtual void train(VectorsView rows, const Monitor& monitor = {}) = 0;
 
   /// Deletes what is present of `ids` and returns how many those were.
   virtual int64_t remove(std::span<const int64_t> ids) = 0;
 
-  /// Gives back the space of deleted rows; a graph is mended around them. Also happens on its own when they are many.
+  /// Gives back the space of deleted rows; a graph is mended around them. Without a graph or hash tables this happens
+  /// on its own where they are more than a quarter. A monitor may not call the index that it watches.
   virtual void compact(const Monitor& monitor = {}) = 0;
 
   /// The monitor hears of searches that take more than some milliseconds.
@@ -100,7 +101,8 @@ class Index {
   virtual SearchResult range_search(VectorsView queries, float threshold, const Filter& where = {},
                                     const Monitor& monitor = {}) const = 0;
 
-  /// The rows as they were added, bit for bit where float32 or bits are kept, else as their type rounds them.
+  /// The rows as they were added, bit for bit where float32 or bits are kept, else as their type rounds them; under
+  /// pearson centred, under hellinger the squares of their roots.
   virtual Matrix<float> reconstruct(std::span<const int64_t> ids) const = 0;
   virtual Matrix<uint8_t> reconstruct_bits(std::span<const int64_t> ids) const = 0;
 

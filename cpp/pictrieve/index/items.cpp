@@ -1,6 +1,7 @@
 #include "pictrieve/index/items.h"
 
 #include <algorithm>
+#include <iterator>
 #include <numeric>
 
 #include "pictrieve/base/error.h"
@@ -10,12 +11,15 @@ namespace pictrieve {
 std::vector<int32_t> Items::by_addition() const {
   std::vector<int32_t> order;
   order.reserve(static_cast<size_t>(live()));
+  if (sequence_.empty()) {
+    for (int64_t row = 0; row < rows(); ++row)
+      if (is_live(row)) order.push_back(static_cast<int32_t>(row));
+    return order;
+  }
+  std::vector<int32_t> row_at(static_cast<size_t>(next_place_), -1);
   for (int64_t row = 0; row < rows(); ++row)
-    if (is_live(row)) order.push_back(static_cast<int32_t>(row));
-  if (!sequence_.empty())
-    std::sort(order.begin(), order.end(), [this](int32_t a, int32_t b) {
-      return sequence_[static_cast<size_t>(a)] < sequence_[static_cast<size_t>(b)];
-    });
+    if (is_live(row)) row_at[static_cast<size_t>(sequence_[static_cast<size_t>(row)])] = static_cast<int32_t>(row);
+  std::copy_if(row_at.begin(), row_at.end(), std::back_inserter(order), [](int32_t row) { return row >= 0; });
   return order;
 }
 
@@ -50,6 +54,7 @@ void Items::truncate(int64_t rows) {
   ids_.resize(count);
   live_.resize(count);
   if (sequence_.size() > count) sequence_.resize(count);
+  next_place_ = this->rows();
 }
 
 bool Items::remove(int64_t id) {
@@ -71,6 +76,7 @@ void Items::keep(std::span<const int32_t> order) {
   pick(ids_);
   pick(live_);
   pick(sequence_);
+  close_gaps();
   row_of_ = {};
   row_of_.reserve(rows());
   for (size_t row = 0; row < ids_.size(); ++row)
@@ -83,7 +89,7 @@ void Items::restore(std::vector<int64_t> ids, std::vector<uint8_t> live, std::ve
   live_ = std::move(live);
   sequence_ = std::move(sequence);
   next_id_ = next_id;
-  for (const int64_t place : sequence_) next_place_ = std::max(next_place_, place + 1);
+  close_gaps();
   row_of_.reserve(rows());
   for (size_t row = 0; row < ids_.size(); ++row) {
     count_id(ids_[row]);
@@ -91,6 +97,15 @@ void Items::restore(std::vector<int64_t> ids, std::vector<uint8_t> live, std::ve
     const int32_t before = row_of_.exchange(ids_[row], static_cast<int32_t>(row));
     require<FormatError>(before == IdMap::kAbsent, "index file: id ", ids_[row], " occurs twice");
   }
+}
+
+/// Places are 0, 1, ... in the order of addition again.
+void Items::close_gaps() {
+  next_place_ = rows();
+  std::vector<size_t> order(sequence_.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::sort(order.begin(), order.end(), [this](size_t a, size_t b) { return sequence_[a] < sequence_[b]; });
+  for (size_t place = 0; place < order.size(); ++place) sequence_[order[place]] = static_cast<int64_t>(place);
 }
 
 void Items::count_id(int64_t id) { next_id_ = std::max(next_id_, id == INT64_MAX ? id : id + 1); }

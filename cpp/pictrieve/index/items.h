@@ -45,6 +45,7 @@ class Items {
 
  private:
   void count_id(int64_t id);
+  void close_gaps();
 
   std::vector<int64_t> ids_;
   std::vector<uint8_t> live_;

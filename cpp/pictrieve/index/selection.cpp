@@ -1,19 +1,22 @@
 #include "pictrieve/index/selection.h"
 
+#include <algorithm>
+
 #include "pictrieve/base/error.h"
 
 namespace pictrieve {
 namespace {
 
-int64_t allow_ids(const Items& items, std::span<const int64_t> ids, std::vector<uint8_t>& flags) {
-  int64_t count = 0;
+/// Fills `rows` too: a few ids spare a search the way over all flags.
+int64_t allow_ids(const Items& items, std::span<const int64_t> ids, Selection& selection) {
   for (const int64_t id : ids) {
     const int32_t row = items.find(id);
-    if (row == IdMap::kAbsent || flags[static_cast<size_t>(row)]) continue;
-    flags[static_cast<size_t>(row)] = 1;
-    ++count;
+    if (row == IdMap::kAbsent || selection.flags[static_cast<size_t>(row)]) continue;
+    selection.flags[static_cast<size_t>(row)] = 1;
+    selection.rows.push_back(row);
   }
-  return count;
+  std::sort(selection.rows.begin(), selection.rows.end());
+  return static_cast<int64_t>(selection.rows.size());
 }
 
 int64_t allow_mask(const Items& items, std::span<const uint8_t> mask, std::vector<uint8_t>& flags) {
@@ -41,7 +44,7 @@ Selection select_rows(const Items& items, const Filter& where) {
   }
   selection.flags.resize(static_cast<size_t>(items.rows()), 0);
   selection.count =
-      where.ids ? allow_ids(items, *where.ids, selection.flags) : allow_mask(items, *where.mask, selection.flags);
+      where.ids ? allow_ids(items, *where.ids, selection) : allow_mask(items, *where.mask, selection.flags);
   selection.allowed = selection.flags.data();
   return selection;
 }

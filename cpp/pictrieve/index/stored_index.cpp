@@ -113,6 +113,7 @@ void StoredIndex::add(VectorsView rows, std::span<const int64_t> ids, bool repla
 void StoredIndex::append(const Prepared& prepared, std::span<const int64_t> ids, const Monitor& monitor) {
   const int64_t first = items_.rows();
   const Exclusively alone = exclusively();
+  const bool had_originals = originals_ != nullptr;
   const bool grows = recipe_.grows && !structure_ && first + static_cast<int64_t>(ids.size()) > kGraphPaysFrom;
   try {
     if (grows) alone([this] { grow_graph(); });
@@ -130,22 +131,25 @@ void StoredIndex::append(const Prepared& prepared, std::span<const int64_t> ids,
       if (originals_) originals_->append(full);
     });
     if (structure_ && recipe_.may_code && !originals_)
-      if (auto codes = codes_to_walk(*rows_, first)) alone([&] { walk_by(std::move(codes)); });
+      if (auto codes = codes_to_walk(*rows_, grows ? 0 : first)) alone([&] { walk_by(std::move(codes)); });
     if (structure_) structure_->add(*rows_, alone, monitor);
     alone([&] { items_.commit(first); });
   } catch (...) {
     alone([&] {
       if (grows) structure_.reset();
+      if (originals_ && !had_originals) rows_ = std::move(originals_);
       truncate(first);
     });
     throw;
   }
   regroup();
+  compact_if_many();
 }
 
 void StoredIndex::walk_by(std::unique_ptr<Rows> codes) {
   originals_ = std::move(rows_);
   rows_ = std::move(codes);
+  structure_->rows_changed();
 }
 
 /// Puts rows that belong together beside each other again, after many small additions.
@@ -153,14 +157,23 @@ void StoredIndex::regroup() {
   const std::vector<int32_t> order = structure_ ? structure_->regrouping() : std::vector<int32_t>{};
   if (order.empty()) return;
   const auto alone = lock_.write();
-  reorder(order);
-  structure_->regrouped();
+  reorder(order, [this] { structure_->regrouped(); });
 }
 
-void StoredIndex::reorder(std::span<const int32_t> order) {
-  items_.keep(order);
-  rows_->keep(order);
-  if (originals_) originals_->keep(order);
+/// All of it or, where memory runs out or a monitor stops `reorder_structure`, nothing.
+void StoredIndex::reorder(std::span<const int32_t> order, const std::function<void()>& reorder_structure) {
+  const auto kept = [order](const std::unique_ptr<Rows>& rows) {
+    std::unique_ptr<Rows> copy = rows ? rows->copy() : nullptr;
+    if (copy) copy->keep(order);
+    return copy;
+  };
+  Items items = items_;
+  items.keep(order);
+  std::unique_ptr<Rows> rows = kept(rows_), originals = kept(originals_);
+  reorder_structure();
+  items_ = std::move(items);
+  rows_ = std::move(rows);
+  originals_ = std::move(originals);
 }
 
 /// Under "auto": the graph takes in the rows that are there with those to come.
@@ -176,7 +189,7 @@ void StoredIndex::truncate(int64_t rows) {
   if (originals_) originals_->truncate(rows);
 }
 
-void StoredIndex::train(MatrixView<const float> rows, const Monitor& monitor) {
+void StoredIndex::train(VectorsView rows, const Monitor& monitor) {
   const std::lock_guard writing(writing_);
   require(items_.rows() == 0, "train: the index holds ", items_.rows(), " rows already, encoded as it was trained");
   train_on(prepare(rows, "train"), monitor);
@@ -185,6 +198,8 @@ void StoredIndex::train(MatrixView<const float> rows, const Monitor& monitor) {
 void StoredIndex::train_on(const Prepared& prepared, const Monitor& monitor) {
   if (recipe_.codec.codec == Codec::Bits) return;
   const auto alone = lock_.write();
+  const bool learns = !trained_ || rows_->least_for_training() > 0 || structure_ || !projections_.empty();
+  trained_ = !learns;  // what an interruption leaves half-learned is not used
   VectorsView sample = prepared.full;
   int64_t least = std::max(rows_->least_for_training(), structure_ ? structure_->least_for_training() : 0);
   for (const Projection& projection : projections_) least = std::max(least, projection.least_for_training());
@@ -213,9 +228,14 @@ int64_t StoredIndex::remove(std::span<const int64_t> ids) {
   exclusively()([&] {
     for (const int64_t id : ids) removed += items_.remove(id);
   });
+  compact_if_many();
+  return removed;
+}
+
+/// Graphs wait until they are asked to: mending them takes its time.
+void StoredIndex::compact_if_many() {
   const bool quick = !structure_ || structure_->keeps_quickly();
   if (quick && items_.removed() > items_.rows() / 4) drop_removed({});
-  return removed;
 }
 
 void StoredIndex::compact(const Monitor& monitor) {
@@ -228,8 +248,9 @@ void StoredIndex::drop_removed(const Monitor& monitor) {
   for (int64_t row = 0; row < items_.rows(); ++row)
     if (items_.is_live(row)) live.push_back(static_cast<int32_t>(row));
   const auto alone = lock_.write();
-  if (structure_) structure_->keep(live, *rows_, monitor);
-  reorder(live);
+  reorder(live, [&] {
+    if (structure_) structure_->keep(live, *rows_, monitor);
+  });
 }
 
 /// "auto" says what it has become.

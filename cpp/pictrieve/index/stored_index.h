@@ -29,7 +29,7 @@ class StoredIndex final : public Index {
   void with_sections(const std::string& note, const std::function<void(std::span<const Section>)>& take) const;
 
   void add(VectorsView rows, std::span<const int64_t> ids, bool replace, const Monitor& monitor) override;
-  void train(MatrixView<const float> rows, const Monitor& monitor) override;
+  void train(VectorsView rows, const Monitor& monitor) override;
   int64_t remove(std::span<const int64_t> ids) override;
   void compact(const Monitor& monitor) override;
   SearchResult search(VectorsView queries, int64_t k, const SearchOptions& options,
@@ -76,7 +76,8 @@ class StoredIndex final : public Index {
   std::string factory() const;
   void truncate(int64_t rows);
   void regroup();
-  void reorder(std::span<const int32_t> order);
+  void reorder(std::span<const int32_t> order, const std::function<void()>& reorder_structure);
+  void compact_if_many();
   void load_items(const SectionReader& file, int64_t rows, int64_t next_id);
   void load_parts(const IndexFile& file, int64_t rows, bool trained, bool map);
   void drop_removed(const Monitor& monitor);
@@ -106,8 +107,8 @@ class StoredIndex final : public Index {
   std::string note_;
   std::string path_;                   ///< of the file that mapped sections belong to
   std::vector<MappedSection> mapped_;  ///< what verify() still has to check
-  mutable ReaderWriterLock lock_;      ///< held to read or change; writers take writing_ first and for all they do
-  std::mutex writing_;
+  mutable ReaderWriterLock lock_;      ///< held to read or change what searches read
+  mutable std::mutex writing_;
 };
 
 }  // namespace pictrieve

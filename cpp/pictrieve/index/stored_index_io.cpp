@@ -133,6 +133,7 @@ void StoredIndex::save(const std::string& path, const std::string& note) const {
 
 void StoredIndex::with_sections(const std::string& note,
                                 const std::function<void(std::span<const Section>)>& take) const {
+  const std::lock_guard no_writer(writing_);  // rows that are half added are in some parts and not in others
   const auto reading = lock_.read();
   const auto dtype = std::find(std::begin(kTypes), std::end(kTypes), options_.dtype) - std::begin(kTypes);
   const Header header{static_cast<uint64_t>(options_.dim),
@@ -207,7 +208,7 @@ void StoredIndex::load_parts(const IndexFile& file, int64_t rows, bool trained, 
     structure_->load(SectionReader(file, Part::Structure, nullptr), rows);
     rows_->set_centres(structure_->centres());
   }
-  if (recipe_.may_code && file.version() > 1 && file.has(SectionKind::Vectors, Part::Originals))
+  if (recipe_.may_code && structure_ && file.version() > 1 && file.has(SectionKind::Vectors, Part::Originals))
     walk_by(make_rows({Codec::Int8, 0}, options_.dim, base_metric(metric_)));
   rows_->load(SectionReader(file, Part::Rows, map && !originals_ ? &mapped_ : nullptr), rows);
   if (originals_) originals_->load(SectionReader(file, Part::Originals, map ? &mapped_ : nullptr), rows);

@@ -109,7 +109,8 @@ std::vector<Query> StoredIndex::structure_search(const Request& request, const S
   std::vector<uint8_t> done(request.coded.size(), 0);
   const SearchEffort effort = this->effort(request);
   const double rows = std::min(2 * structure_->cost(effort), static_cast<double>(items_.rows()));
-  const auto grain = std::clamp<int64_t>(static_cast<int64_t>(request.coded.size()) / (4 * num_threads()), 8, 32);
+  const int64_t fewest = structure_->shares_between_queries() ? 8 : 1;
+  const auto grain = std::clamp<int64_t>(static_cast<int64_t>(request.coded.size()) / (4 * num_threads()), fewest, 32);
   parallel_for(
       static_cast<int64_t>(request.coded.size()), grain,
       [&](int64_t begin, int64_t end, const Worker& worker) {

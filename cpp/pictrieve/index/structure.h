@@ -48,6 +48,9 @@ class Structure {
   virtual void add(const Rows& rows, const Exclusively& exclusively, const Monitor& monitor) = 0;
   virtual void truncate(int64_t rows) = 0;
 
+  /// The same rows are kept in another type from now on.
+  virtual void rows_changed() {}
+
   /// Row i becomes the old row order[i], which ascend; others are dropped. `rows` are those before the change.
   virtual void keep(std::span<const int32_t> order, const Rows& rows, const Monitor& monitor) = 0;
 
@@ -60,6 +63,7 @@ class Structure {
 
   /// What searches of these queries can share: as many numbers for each, for Query::coarse to point to. Or nothing.
   virtual std::vector<float> coarse(std::span<const Query> /*queries*/) const { return {}; }
+  virtual bool shares_between_queries() const { return false; }
 
   /// Rows that may be near, best first or not. With `allowed` (a flag a row) only those. Nothing where a comparison
   /// with all allowed rows is quicker, or where fewer were found than there are.

@@ -81,6 +81,15 @@ def _add_search(commands: Any) -> None:
     search.add_argument("-k", type=_positive, default=10, help="number of hits (default: 10)")
     search.add_argument("--where", metavar="CONDITION", help="only items that meet it")
     search.add_argument(
+        "--weights",
+        type=_weights,
+        metavar="PARTS",
+        help="search QUERY, --image and --text each in its own space and fuse: image=0.7,text=0.3 (query=, negative=)",
+    )
+    search.add_argument(
+        "--fusion", choices=("weighted", "rrf"), help="fuse them by scores (the default with --weights) or by ranks"
+    )
+    search.add_argument(
         "--min-confidence", type=float, metavar="P", help="leave out hits that may be chance (0..1; 0 only measures)"
     )
     search.add_argument(
@@ -113,3 +122,16 @@ def _positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
     return number
+
+
+def _weights(text: str) -> dict[str, float]:
+    pairs = [part.partition("=") for part in text.split(",")]
+    try:
+        weights = {name.strip(): float(number) for name, _, number in pairs}
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"expected parts and numbers such as image=0.7,text=0.3, got {text!r}"
+        ) from None
+    if len(weights) < len(pairs):
+        raise argparse.ArgumentTypeError(f"expected each part once, got {text!r}")
+    return weights

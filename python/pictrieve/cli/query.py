@@ -21,6 +21,8 @@ def search(options: argparse.Namespace) -> int:
             negative=options.negative,
             k=options.k,
             where=options.where,
+            weights=options.weights,
+            fusion=options.fusion,
             rerank=options.rerank,
             diversify=options.diversify,
             min_confidence=options.min_confidence,

@@ -142,18 +142,20 @@ class Hits(Sequence[Hit]):
         return json.dumps(self.to_dicts(), ensure_ascii=False)
 
     def to_pandas(self) -> pandas.DataFrame:
-        """Give a DataFrame with rank, id, score, path, text and a column for each metadata key."""
+        """Give a DataFrame: rank, id, score, confidence where it was measured, path, text, each metadata key."""
         try:
             import pandas
         except ImportError as error:
             raise ImportError("to_pandas needs pandas; run: pip install 'pictrieve[pandas]'") from error
-        columns = ["rank", "id", "score", "path", "text"]
+        measured = any(hit.confidence is not None for hit in self._hits)
+        columns = ["rank", "id", "score", *(["confidence"] if measured else []), "path", "text"]
         rows = [
             {
                 **hit.metadata,
                 "rank": rank,
                 "id": hit.id,
                 "score": hit.score,
+                **({"confidence": hit.confidence} if measured else {}),
                 "path": hit.path,
                 "text": hit.text,
             }

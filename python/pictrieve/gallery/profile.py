@@ -44,15 +44,15 @@ class GalleryProfile:
             time: When, in seconds or as a datetime; by default now.
 
         Raises:
-            ValueError: An id is not in the gallery.
+            ValueError: An id is not in the gallery, or time is no time; nothing is observed then.
         """
-        groups = [(ids_of(liked, "liked"), 1.0), (ids_of(disliked, "disliked"), _DISLIKED)]
-        index = self._searcher.index(self.channel)
-        for ids, weight in groups:
-            vectors = index.reconstruct(ids)
-            if len(ids):
-                self.profile.observe(vectors, weight, time)
-            self._seen.update(dict.fromkeys(ids.tolist()))
+        good, bad = ids_of(liked, "liked"), ids_of(disliked, "disliked")
+        ids = np.concatenate([good, bad])
+        if len(ids) == 0:
+            return
+        vectors = self._searcher.index(self.channel).reconstruct(ids)
+        self.profile.observe(vectors, np.repeat([1.0, _DISLIKED], [len(good), len(bad)]), time)
+        self._seen.update(dict.fromkeys(ids.tolist()))
 
     @property
     def seen(self) -> list[int]:
@@ -86,7 +86,7 @@ class GalleryProfile:
     @classmethod
     def from_dict(cls, searcher: Searcher, state: Mapping[str, Any]) -> GalleryProfile:
         """Take up what `to_dict` gave."""
-        searcher.require_own(state, _VERSION)
+        searcher.require_own(state, _VERSION, ("channel", "profile", "seen"))
         return cls(searcher, state["channel"], Profile.from_dict(state["profile"]), [int(one) for one in state["seen"]])
 
     def __len__(self) -> int:

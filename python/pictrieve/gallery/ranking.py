@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from pictrieve import rank
 from pictrieve.index import Index
 from pictrieve.rank import FusedResult
+from pictrieve.rank._rankings import as_rankings
+from pictrieve.rank._rerankers import BY_NEIGHBOURS, Reranker, require_reranker
 from pictrieve.search_result import SearchResult
 
 Floats = NDArray[np.float32]
 Fusion: TypeAlias = Literal["weighted", "rrf"]
-Reranker: TypeAlias = Callable[..., Any]
 Rerank: TypeAlias = Literal["k_reciprocal", "expansion", "diffusion"] | Reranker | None
 
 _FUSED_FROM = 200  # best items of each part, at least, that a fusion sees
@@ -33,20 +34,24 @@ class Ranking:
     rerank: Rerank = None
     diversify: float | None = None
     min_confidence: float | None = None
-    fusion: Fusion = "weighted"
+    fusion: Fusion | None = None
 
     def __post_init__(self) -> None:
         """Refuse what has no meaning."""
         if not isinstance(self.k, int | np.integer) or self.k < 1:
             raise ValueError(f"k: expected a whole number of at least 1, got {self.k!r}")
-        if self.min_confidence is not None and not 0 <= self.min_confidence <= 1:
-            raise ValueError(f"min_confidence: expected 0 to 1, got {self.min_confidence}")
-        if self.diversify is not None and not 0 < self.diversify <= 1:
-            raise ValueError(f"diversify: expected above 0 and up to 1, got {self.diversify}")
-        if self.fusion not in ("weighted", "rrf"):
+        if self.min_confidence is not None and not 0 <= _number(self.min_confidence) <= 1:
+            raise ValueError(f"min_confidence: expected 0 to 1, got {self.min_confidence!r}")
+        if self.diversify is not None and not 0 < _number(self.diversify) <= 1:
+            raise ValueError(f"diversify: expected above 0 and up to 1, got {self.diversify!r}")
+        if self.fusion not in (None, "weighted", "rrf"):
             raise ValueError(f"fusion: expected weighted or rrf, got {self.fusion!r}")
-        if self.rerank is not None and not callable(self.rerank) and self.rerank not in _RERANKERS:
-            raise ValueError(f"rerank: expected {', '.join(_RERANKERS)} or a function, got {self.rerank!r}")
+        if self.rerank is not None and not callable(self.rerank) and self.rerank not in BY_NEIGHBOURS:
+            raise ValueError(f"rerank: expected {', '.join(BY_NEIGHBOURS)} or a function, got {self.rerank!r}")
+
+
+def _number(value: Any) -> float:
+    return float(value) if isinstance(value, int | float | np.integer | np.floating) else math.nan
 
 
 @dataclass(frozen=True)
@@ -108,22 +113,12 @@ def ranked(aims: Sequence[Aim], options: Ranking, allowed: NDArray[np.int64] | N
 def _search(aim: Aim, k: int, rerank: Rerank, allowed: NDArray[np.int64] | None) -> SearchResult:
     if rerank is None:
         return aim.index.search(aim.query, k, where=allowed)
-    function = rerank if callable(rerank) else _RERANKERS[rerank]
-    if allowed is not None:
-        function = functools.partial(function, where=allowed)
-    ids, scores = function(aim.index, aim.query[np.newaxis], k)
-    return SearchResult(np.asarray(ids, np.int64).reshape(-1)[:k], np.asarray(scores, np.float32).reshape(-1)[:k])
-
-
-def _expansion(index: Index, queries: Floats, k: int, where: Any = None) -> SearchResult:
-    return index.search(rank.query_expansion(index, queries, where=where), k, where=where)
-
-
-_RERANKERS: Mapping[str, Reranker] = {
-    "k_reciprocal": rank.k_reciprocal,
-    "expansion": _expansion,
-    "diffusion": rank.diffusion,
-}
+    function = rerank if callable(rerank) else BY_NEIGHBOURS[rerank]
+    condition = {} if allowed is None else {"where": allowed}
+    require_reranker(function, **condition)
+    found = as_rankings(function(aim.index, aim.query[np.newaxis], k, **condition), "rerank")
+    assert found.scores is not None  # as_rankings asked for them
+    return SearchResult(found.ids[:k], found.scores[:k])
 
 
 def diverse(found: SearchResult, k: int, index: Index, diversity: float, *, cosines: bool) -> SearchResult:

@@ -47,12 +47,15 @@ class Searcher:
             raise ValueError(f"channel: expected one of {', '.join(self._indexes)}, got {channel!r}")
         return self._indexes[channel].refresh()
 
-    def require_own(self, state: Mapping[str, Any], version: int) -> None:
-        """Refuse a saved session or profile of another gallery or a newer version."""
+    def require_own(self, state: Mapping[str, Any], version: int, keys: Sequence[str]) -> None:
+        """Refuse a saved session or profile of another gallery or a newer version, or a damaged one."""
         if state.get("version") != version:
             raise ValueError(f"state: expected version {version}, got {state.get('version')!r}")
         if state.get("gallery") != self.uuid:
             raise GalleryError(f"gallery {self._store.directory}: what was saved belongs to another gallery")
+        missing = [key for key in keys if key not in state]
+        if missing:
+            raise ValueError(f"state: expected what to_dict gives, got one without {', '.join(missing)}")
 
     def allowed(self, where: str | None) -> NDArray[np.int64] | None:
         """Give the ids that meet a condition; None where there is none."""

@@ -30,7 +30,7 @@ class SearchableGallery(OpenGallery):
         k: int = 10,
         where: str | None = None,
         weights: Mapping[str, float] | Sequence[float] | None = None,
-        fusion: Fusion = "weighted",
+        fusion: Fusion | None = None,
         rerank: Rerank = None,
         diversify: float | None = None,
         min_confidence: float | None = None,
@@ -53,7 +53,9 @@ class SearchableGallery(OpenGallery):
             weights: One factor for each term of the sum. Or a mapping such as {"image": 0.7, "text": 0.3}: then
                 query, image, text and vector are each searched for in their own space and the rankings fused, with
                 negative terms (whose factor is "negative") taken off each; `Hits.explain` shows every part.
-            fusion: "weighted" adds up z-scores (`pictrieve.rank.weighted`), "rrf" reciprocal ranks.
+            fusion: How the rankings of query, image, text and vector become one: "weighted" adds up z-scores
+                (`pictrieve.rank.weighted`; so does None beside a mapping of weights), "rrf" reciprocal ranks. Parts
+                without a weight have 1.
             rerank: "k_reciprocal", "expansion" or "diffusion" (see `pictrieve.rank`), or a function
                 ``(index, queries, k)`` that gives ids and scores, with ``where=`` the allowed ids where there is a
                 condition. Re-rankers can hurt: measure yours with `pictrieve.rank.evaluate_gain` first.
@@ -68,27 +70,34 @@ class SearchableGallery(OpenGallery):
             ValueError: The query or `where` cannot be read, or names an unknown column; a number is out of range.
             DecodeError: A picture of the query cannot be read.
             GalleryError: This gallery's encoder knows no words.
+            TypeError: Weights that are no numbers, or a function for rerank that does not take or give what it should.
         """
+        options = Ranking(k, where, rerank, diversify, min_confidence, fusion)
         arguments = {"image": image, "text": text, "vector": vector, "negative": negative}
-        parts = parts_of(query, arguments, weights)
-        hits = self._searcher.search(parts, Ranking(k, where, rerank, diversify, min_confidence, fusion))
+        parts = parts_of(query, arguments, weights, fusion)
+        hits = self._searcher.search(parts, options)
         self._save_rebuilt()
         return hits
 
-    def session(self, start: Any = None, *, method: str = "logistic", **options: Any) -> Session:
+    def session(self, start: Any = None, *, method: str | None = None, **options: Any) -> Session:
         """Begin rounds of marking and searching, or go on with those that were saved.
 
         Args:
             start: The hits of a search, a query as for `search`, what `Session.to_dict` gave, or None to start from
                 marks alone.
-            method: "logistic", "svm" or "rocchio"; see `pictrieve.rank.Feedback`.
-            **options: Further ones of `pictrieve.rank.Feedback`.
+            method: "logistic" (the default), "svm" or "rocchio"; see `pictrieve.rank.Feedback`.
+            **options: Further ones of `pictrieve.rank.Feedback`, by their names there.
 
         Raises:
-            ValueError: Hits without a query, a gallery without items, or an unknown method or option.
+            ValueError: Hits without a query, a gallery without items, an unknown method, an option out of range, or
+                any beside a saved session, which keeps its own.
+            TypeError: An option of a name that `pictrieve.rank.Feedback` does not have.
             GalleryError: A session of another gallery.
         """
+        if method is not None:
+            options["method"] = method
         if isinstance(start, Mapping):
+            _require_none(options, "session")
             return Session.from_dict(self._searcher, start)
         channel, vector = FEATURES, None
         if start is not None:
@@ -99,8 +108,7 @@ class SearchableGallery(OpenGallery):
                     "session: these hits do not say what was searched for: they were put together, or "
                     "nothing was there to search; pass a query to a gallery with items"
                 )
-        chosen: Any = {"method": method, **options}
-        return Session(self._searcher, channel, Feedback(self._searcher.index(channel), vector, **chosen))
+        return Session(self._searcher, channel, Feedback(self._searcher.index(channel), vector, **options))
 
     def profile(
         self,
@@ -109,7 +117,7 @@ class SearchableGallery(OpenGallery):
         *,
         half_life: float | None = None,
         time: float | datetime | None = None,
-        channel: str = FEATURES,
+        channel: str | None = None,
         state: Mapping[str, Any] | None = None,
     ) -> GalleryProfile:
         """Make a query of what somebody liked and disliked: pass it to `search`, or call its own `search`.
@@ -119,17 +127,26 @@ class SearchableGallery(OpenGallery):
             disliked: Likewise.
             half_life: Seconds after which an observation counts half; None forgets nothing.
             time: When these were observed, in seconds or as a datetime; by default now.
-            channel: The space in which things are alike.
-            state: What `GalleryProfile.to_dict` gave, to go on with.
+            channel: The space in which things are alike, by default "features".
+            state: What `GalleryProfile.to_dict` gave, to go on with; it keeps its half_life and channel.
 
         Raises:
-            ValueError: An id is not in the gallery, or half_life is not above 0.
+            ValueError: An id is not in the gallery, half_life is not above 0, or one is given beside a state.
             GalleryError: A profile of another gallery.
         """
         if state is not None:
+            given = {"half_life": half_life, "channel": channel}
+            _require_none({name: value for name, value in given.items() if value is not None}, "profile")
             profile = GalleryProfile.from_dict(self._searcher, state)
         else:
-            dim = self._searcher.index(channel).dim
-            profile = GalleryProfile(self._searcher, channel, Profile(dim, half_life=half_life))
+            space = FEATURES if channel is None else channel
+            dim = self._searcher.index(space).dim
+            profile = GalleryProfile(self._searcher, space, Profile(dim, half_life=half_life))
         profile.observe(liked, disliked, time=time)
         return profile
+
+
+def _require_none(options: Mapping[str, Any], what: str) -> None:
+    """Refuse options beside something saved."""
+    if options:
+        raise ValueError(f"{', '.join(options)}: a saved {what} keeps what it was made with; pass none beside it")

@@ -87,7 +87,7 @@ class Session:
     @classmethod
     def from_dict(cls, searcher: Searcher, state: Mapping[str, Any]) -> Session:
         """Take up what `to_dict` gave."""
-        searcher.require_own(state, _VERSION)
+        searcher.require_own(state, _VERSION, ("channel", "feedback"))
         channel = state["channel"]
         return cls(searcher, channel, Feedback.from_dict(state["feedback"], searcher.index(channel)))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -31,14 +32,17 @@ class Part:
     weight: float = 1.0
 
 
-def parts_of(query: Any, arguments: Mapping[str, Any], weights: Any) -> list[Part]:
-    """Collect what a search asks for: one sum of all terms, or several parts where each has a weight of its own.
+def parts_of(query: Any, arguments: Mapping[str, Any], weights: Any, fusion: str | None = None) -> list[Part]:
+    """Collect what a search asks for: one sum of all terms, or parts where they have weights or a fusion is named.
 
     Raises:
-        ValueError: Nothing is asked for, everything is unwanted, or weights do not fit.
+        ValueError: Nothing is asked for, everything is unwanted, weights do not fit, or there is one part to fuse.
+        TypeError: Weights are no numbers.
     """
     given = {name: value for name, value in (("query", query), *arguments.items()) if value is not None}
     groups = {name: _group(name, value) for name, value in given.items()}
+    if fusion is not None:
+        weights = _fusible({} if weights is None else weights, groups)
     if isinstance(weights, Mapping):
         parts = _weighted_parts(groups, weights)
     else:
@@ -52,10 +56,30 @@ def parts_of(query: Any, arguments: Mapping[str, Any], weights: Any) -> list[Par
     return parts
 
 
-def _weighted_terms(terms: Sequence[Term], weights: Sequence[float]) -> list[Term]:
+def _fusible(weights: Any, groups: Mapping[str, list[Term]]) -> Mapping[str, float]:
+    """Refuse a fusion that would do nothing."""
+    wanted = [name for name in groups if name != NEGATIVE]
+    if not isinstance(weights, Mapping):
+        raise ValueError(
+            f"fusion: expected weights by part, such as {{'image': 0.7, 'text': 0.3}}, got {weights!r:.80}"
+        )
+    if len(wanted) == 1:
+        raise ValueError(f"fusion: expected several of query, image=, text= and vector= to fuse, got {wanted[0]} alone")
+    return weights
+
+
+def _factor(weight: Any) -> float:
+    if not isinstance(weight, Real) or isinstance(weight, bool):
+        raise TypeError(f"weights: expected numbers, got {weight!r:.80}")
+    return float(weight)
+
+
+def _weighted_terms(terms: Sequence[Term], weights: Any) -> list[Term]:
+    if isinstance(weights, str) or np.ndim(weights) != 1:
+        raise TypeError(f"weights: expected a number for each term, or a dict from part to number, got {weights!r:.80}")
     if len(weights) != len(terms):
         raise ValueError(f"weights: expected one for each of the {len(terms)} terms, got {len(weights)}")
-    return [Term(t.kind, t.value, t.weight * float(w), t.label) for t, w in zip(terms, weights, strict=True)]
+    return [Term(t.kind, t.value, t.weight * _factor(w), t.label) for t, w in zip(terms, weights, strict=True)]
 
 
 def _weighted_parts(groups: Mapping[str, list[Term]], weights: Mapping[str, float]) -> list[Part]:
@@ -63,7 +87,7 @@ def _weighted_parts(groups: Mapping[str, list[Term]], weights: Mapping[str, floa
     unknown = set(weights) - set(groups)
     if unknown:
         raise ValueError(f"weights: no part {sorted(unknown)} in this query, which has {sorted(groups)}")
-    factors = {name: float(weights.get(name, 1.0)) for name in groups}
+    factors = {name: _factor(weights.get(name, 1.0)) for name in groups}
     if any(not 0 <= factor < float("inf") for factor in factors.values()):
         raise ValueError(f"weights: expected numbers from 0, got {dict(weights)}; what is not wanted goes to negative=")
     away = [Term(t.kind, t.value, t.weight * factors[NEGATIVE], t.label) for t in groups.get(NEGATIVE, [])]

@@ -107,12 +107,17 @@ def shown(keys: Iterable[Key]) -> str:
     return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
 
 
+def require_count(k: Any) -> None:
+    """Refuse what is no number of results."""
+    if not isinstance(k, int | np.integer) or k < 1:
+        raise ValueError(f"k: expected a whole number of at least 1, got {k!r}")
+
+
 def search_without(
     index: Index, query: Floats, k: int, where: ArrayLike | None, excluded: Iterable[int]
 ) -> tuple[NDArray[np.int64], Floats]:
     """Find the k best that are not excluded, by one search that leaves room for all that are."""
-    if not isinstance(k, int | np.integer) or k < 1:
-        raise ValueError(f"k: expected a whole number of at least 1, got {k!r}")
+    require_count(k)
     out = np.fromiter(excluded, np.int64)
     ids, scores = index.search(query, int(k) + len(out), where=where)
     keep = ~np.isin(ids, out)

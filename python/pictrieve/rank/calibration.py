@@ -50,6 +50,10 @@ class Calibration:
     _metric: str
     _items: int
 
+    def __init__(self) -> None:
+        """Refuse: there is nothing to know without an index."""
+        raise TypeError("Calibration: expected Calibration.fit(index) or Calibration.from_dict(saved)")
+
     @classmethod
     def fit(
         cls, index: Index, *, queries: NDArray[np.float32] | None = None, sample: int = 1000, seed: int = 0

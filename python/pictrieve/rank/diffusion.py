@@ -50,6 +50,15 @@ def diffusion(
     Raises:
         TypeError: Where queries is not an array.
         ValueError: For another metric than cosine, a wrong shape, dtype or number, NaN or infinity.
+
+    Example:
+        >>> import numpy as np
+        >>> import pictrieve as pt
+        >>> angles = np.radians([10, 30, 50, 70, -60])  # a chain on one side, an item on the other
+        >>> items = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+        >>> query = np.array([1, 0], np.float32)
+        >>> (items @ query).argsort()[::-1].tolist(), pt.rank.diffusion(items, query, k=5, neighbours=2).ids.tolist()
+        ([0, 1, 2, 4, 3], [1, 0, 2, 3, 4])
     """
     source = as_index(index)
     rows, single = as_queries(queries)

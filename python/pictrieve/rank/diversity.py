@@ -52,6 +52,14 @@ def mmr(
         TypeError: Where result is not a pair, or vectors or query is not an array.
         ValueError: For both or neither of vectors and index, wrong shapes, NaN or infinity, a diversity outside
             0 to 1, an unknown metric or id, or a k below 1.
+
+    Example:
+        >>> import numpy as np
+        >>> import pictrieve as pt
+        >>> ix = pt.Index(2)
+        >>> ix.add(np.array([[1, 0.1], [1, 0.11], [0.8, -0.6]], np.float32))  # two are nearly the same
+        >>> pt.rank.mmr(ix.search(np.array([1, 0], np.float32), k=3), k=2, index=ix, diversity=0.5).ids.tolist()
+        [0, 2]
     """
     found = as_rankings(result, "result", scored=query is None)
     chosen_metric = metric or ("cosine" if index is None else index.metric)

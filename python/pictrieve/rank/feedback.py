@@ -21,6 +21,7 @@ from pictrieve.rank._examples import (
     index_rows,
     pack,
     reason_of,
+    require_count,
     require_products,
     search_without,
     shown,
@@ -217,9 +218,10 @@ class Feedback:
         Returns:
             At most k questions, none where everything is marked.
         """
+        require_count(k)
         index = self._searchable()
         boundary = self._fit().boundary
-        found, scores = self.search(max(200, 20 * k), where) if k >= 1 else self.search(k, where)
+        found, scores = self.search(max(200, 20 * k), where)
         if len(found) == 0:
             return []
         middle = float(np.median(scores)) if boundary is None else boundary

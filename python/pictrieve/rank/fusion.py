@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from typing import Any, Literal
 
 import numpy as np
@@ -106,7 +107,7 @@ def rrf(
         Ids, scores and contributions.
 
     Raises:
-        TypeError: Where a result is not a pair.
+        TypeError: Where a result is not a pair, or weights are no numbers.
         ValueError: For no channels, different numbers of queries, an id twice in a channel's ranking, NaN or
             infinity, negative weights, or a k below 1.
 
@@ -150,7 +151,7 @@ def weighted(
         Ids, scores and contributions.
 
     Raises:
-        TypeError: Where a result is not a pair.
+        TypeError: Where a result is not a pair, or weights are no numbers.
         ValueError: As for ``rrf``, and for an unknown normalisation.
     """
     names, sources = _channels(results, scored=True)
@@ -184,7 +185,12 @@ def _weights(weights: Mapping[str, float] | Sequence[float] | None, names: tuple
         if set(weights) != set(names):
             raise ValueError(f"weights: expected one for each of {', '.join(names)}, got {', '.join(weights)}")
         weights = [weights[name] for name in names]
-    values = [1.0] * len(names) if weights is None else [float(weight) for weight in weights]
+    if weights is not None and (isinstance(weights, str) or np.ndim(weights) != 1):
+        raise TypeError(f"weights: expected a number for each of {', '.join(names)}, got {weights!r:.80}")
+    given = [1.0] * len(names) if weights is None else list(weights)
+    if any(isinstance(weight, bool) or not isinstance(weight, Real) for weight in given):
+        raise TypeError(f"weights: expected numbers, got {weights!r:.80}")
+    values = [float(weight) for weight in given]
     if len(values) != len(names):
         raise ValueError(f"weights: expected one for each of {len(names)} channels, got {len(values)}")
     if not all(np.isfinite(value) and value >= 0 for value in values) or not any(values):

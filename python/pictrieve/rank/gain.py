@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from pictrieve.evaluate import EvalReport, Protocol, retrieval
 from pictrieve.index import Index
+from pictrieve.rank._rankings import as_rankings
+from pictrieve.rank._rerankers import reranker_of
 from pictrieve.rank._source import as_index
 
 if TYPE_CHECKING:
@@ -130,7 +132,7 @@ def _cells(row: GainRow) -> list[str]:
 
 
 def evaluate_gain(
-    rerank: Callable[[Index, NDArray[np.float32], int], Any],
+    rerank: str | Callable[[Index, NDArray[np.float32], int], Any],
     index: Index | NDArray[np.float32],
     queries: NDArray[np.float32],
     relevant: Sequence[Iterable[int] | Mapping[int, float]],
@@ -149,9 +151,10 @@ def evaluate_gain(
     95 % of the mean differences are kept.
 
     Args:
-        rerank: Called as ``rerank(index, queries, k)``, giving a ``SearchResult``; ``functools.partial`` sets the
-            options of ``k_reciprocal`` and ``diffusion``. For expansion pass
-            ``lambda ix, q, k: ix.search(pt.rank.query_expansion(ix, q), k)``.
+        rerank: "k_reciprocal", "expansion", "diffusion", "mmr" (of 50 candidates) or "augmentation" with their
+            defaults. Or a function called as ``rerank(index, queries, k)``, giving a ``SearchResult``;
+            ``functools.partial`` sets the options of ``k_reciprocal`` and ``diffusion``, and others are written out:
+            ``lambda ix, q, k: ix.search(pt.rank.query_expansion(ix, q, n=3), k)``.
         index: An ``Index``, or ``(rows, dim)`` float32 vectors, whose ids are row numbers.
         queries: ``(n, dim)`` float32, C-contiguous.
         relevant: For each query the relevant ids, or a dict from id to gain. Queries without any do not count.
@@ -166,13 +169,27 @@ def evaluate_gain(
         The table. Its verdict is about the last row: by default map at the largest cut-off.
 
     Raises:
-        ValueError: For a k below a cut-off, an unknown metric, or what ``retrieval`` refuses.
+        ValueError: For a k below a cut-off, an unknown name or metric, or what ``retrieval`` refuses.
+        TypeError: For a function of other arguments, or one that gives no result.
+
+    Example:
+        >>> import numpy as np
+        >>> import pictrieve as pt
+        >>> groups = np.eye(8, dtype=np.float32)[np.arange(80) % 8]
+        >>> items = groups + np.random.default_rng(0).normal(0, 0.4, groups.shape).astype(np.float32)
+        >>> relevant = [range(i % 8, 80, 8) for i in range(80)]
+        >>> gain = pt.rank.evaluate_gain("k_reciprocal", items, items, relevant)
+        >>> gain["map@10"].verdict
+        'gain'
     """
     if k < max(ks, default=1):
         raise ValueError(f"k: expected at least the largest cut-off {max(ks)}, got {k}")
     source = as_index(index)
+    function = reranker_of(rerank, source)
     before, ms_before = _report(source.search, queries, k, relevant, protocol, ks, junk)
-    after, ms_after = _report(lambda rows, count: rerank(source, rows, count), queries, k, relevant, protocol, ks, junk)
+    after, ms_after = _report(
+        lambda rows, count: function(source, rows, count), queries, k, relevant, protocol, ks, junk
+    )
     names = [name for metric in metrics for name in _expanded(metric, ks)]
     if not names or not set(names) <= set(before):
         unknown = ", ".join(sorted(set(names) - set(before))) or "none"
@@ -200,6 +217,9 @@ def _report(
     start = time.perf_counter()
     result = search(queries, k)
     taken = time.perf_counter() - start
+    found = as_rankings(result, "rerank", scored=False)
+    if len(found) != len(queries):
+        raise ValueError(f"rerank: expected results of {len(queries)} queries, got those of {len(found)}")
     ids, offsets = np.asarray(result[0]), getattr(result, "offsets", None)
     ranked = ids if offsets is None else np.split(ids, offsets[1:-1])
     return retrieval(ranked, relevant, protocol, ks, junk=junk), 1000 * taken / max(len(queries), 1)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pictrieve import _core
+from pictrieve._index_arguments import as_ids
 from pictrieve.index import Index
 from pictrieve.rank._examples import Floats, pack, require_products, search_without, unit_rows, unpack
 from pictrieve.rank.combine import combine_queries
@@ -163,7 +164,7 @@ class Profile:
         require_products(index)
         if index.dim != self.dim:
             raise ValueError(f"index: expected vectors of {self.dim} numbers, got {index.dim}")
-        out = np.asarray(exclude, np.int64 if np.size(exclude) == 0 else None).reshape(-1).tolist()
+        out = as_ids(np.reshape(exclude, -1), "exclude").tolist()
         interests = self.interests(n, now)
         lists = [iter(search_without(index, one.vector, k, where, out)[0].tolist()) for one in interests]
         claims = [one.weight for one in interests]
@@ -259,7 +260,10 @@ def _seconds(time: Any) -> Any:
 
 def _numbers(values: Any, count: int, name: str) -> NDArray[np.float64]:
     """Give one finite number for each of ``count``."""
-    array = np.asarray(values, np.float64)
+    given = np.asarray(values)
+    if given.size and given.dtype.kind not in "fiu":
+        raise ValueError(f"{name}: expected numbers, got {values!r:.80}")
+    array = given.astype(np.float64)
     if array.shape not in ((), (count,)) or not np.isfinite(array).all():
         expected = f"a finite number, or one for each of {count} vectors"
         raise ValueError(f"{name}: expected {expected}, got shape {array.shape}")

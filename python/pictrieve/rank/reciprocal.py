@@ -53,6 +53,14 @@ def k_reciprocal(
     Raises:
         TypeError: Where queries is not an array.
         ValueError: For another metric than cosine, a wrong shape, dtype or number, NaN or infinity.
+
+    Example:
+        >>> import numpy as np
+        >>> import pictrieve as pt
+        >>> angles = np.radians([0, 20, 25, 30, 180, 200])  # the query stands alone between 0 and a group
+        >>> items = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+        >>> pt.rank.k_reciprocal(items, items[2], k=3, k1=2, k2=1).ids.tolist()
+        [2, 1, 3]
     """
     source = as_index(index)
     rows, single = as_queries(queries)

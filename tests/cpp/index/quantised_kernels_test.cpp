@@ -252,6 +252,9 @@ TEST_P(QuantisedKernels, SumsOfPackedCodesAreExactAndKeysAreWithinTheirError) {
       std::vector<uint16_t> found(static_cast<size_t>(rows));
       packed_sums(table, {blocks.data(), nullptr, first, rows}, found.data());
       EXPECT_TRUE(std::equal(found.begin(), found.end(), expected.begin() + first)) << m << " " << first;
+      std::vector<float> keys(found.size());
+      packed_keys(table, found, keys.data());
+      for (size_t r = 0; r < keys.size(); ++r) EXPECT_NEAR(keys[r], table.key(found[r]), table.error * 1e-3F) << m;
     }
     std::vector<uint16_t> found(kPlaces.size());
     packed_sums(table, {blocks.data(), kPlaces.data(), 0, static_cast<int64_t>(kPlaces.size())}, found.data());

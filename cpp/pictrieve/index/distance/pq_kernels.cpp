@@ -1,5 +1,6 @@
 #include "pictrieve/index/distance/pq_kernels.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -17,21 +18,22 @@ namespace pictrieve::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
 constexpr int64_t kEntries = 256;
+constexpr int64_t kCentroids = 16;
 
 /// One by one: gathering is up to 1.6 times as fast on some processors and several times slower on those whose
 /// microcode mends its leaks (Downfall, 2023).
 void products_8bit(const float* HWY_RESTRICT table, int64_t m, const RowListOf<uint8_t>& codes, float* out) {
   for_each_four(codes, out, [&](const uint8_t* const* rows, const uint8_t* const* next, float* four) HWY_ATTR {
     prefetch_four(next, 0, m);
-    float s0 = 0, s1 = 0, s2 = 0, s3 = 0;
+    float even[4] = {}, odd[4] = {};  // two sums a row, since an addition waits for the one before
     const float* entries = table;
-    for (int64_t j = 0; j < m; ++j, entries += kEntries) {
-      s0 += entries[rows[0][j]];
-      s1 += entries[rows[1][j]];
-      s2 += entries[rows[2][j]];
-      s3 += entries[rows[3][j]];
-    }
-    four[0] = s0, four[1] = s1, four[2] = s2, four[3] = s3;
+    int64_t j = 0;
+    for (; j + 2 <= m; j += 2, entries += 2 * kEntries)
+      for (int r = 0; r < 4; ++r) {
+        even[r] += entries[rows[r][j]];
+        odd[r] += entries[kEntries + rows[r][j + 1]];
+      }
+    for (int r = 0; r < 4; ++r) four[r] = even[r] + odd[r] + (j < m ? entries[rows[r][j]] : 0);
   });
 }
 
@@ -81,8 +83,7 @@ HWY_INLINE void sum_block(const uint8_t* HWY_RESTRICT entries, const uint8_t* HW
     const auto table = hn::LoadU(d8, entries + i);
     const auto codes = hn::LoadU(d8, block + i);
     const auto of_low = hn::BitCast(d16, hn::TableLookupBytes(table, hn::And(codes, low_half)));
-    const auto upper = hn::BitCast(d8, hn::ShiftRight<4>(hn::BitCast(d16, codes)));
-    const auto of_high = hn::BitCast(d16, hn::TableLookupBytes(table, hn::And(upper, low_half)));
+    const auto of_high = hn::BitCast(d16, hn::TableLookupBytes(table, hn::ShiftRight<4>(codes)));
     low = hn::Add(low, of_low);
     low_odd = hn::Add(low_odd, hn::ShiftRight<8>(of_low));
     high = hn::Add(high, of_high);
@@ -105,6 +106,69 @@ void sums_4bit(const uint8_t* entries, int64_t m, const uint8_t* blocks, int64_t
   }
 }
 
+using Floats = hn::CappedTag<float, kCentroids>;
+
+struct Bounds {
+  float low;
+  float high;
+};
+
+HWY_INLINE Bounds bounds_of(const float* entries) {
+  const Floats d;
+  auto low = hn::LoadU(d, entries), high = low;
+  for (int64_t c = static_cast<int64_t>(hn::Lanes(d)); c < kCentroids; c += static_cast<int64_t>(hn::Lanes(d))) {
+    low = hn::Min(low, hn::LoadU(d, entries + c));
+    high = hn::Max(high, hn::LoadU(d, entries + c));
+  }
+  return {hn::GetLane(hn::MinOfLanes(d, low)), hn::GetLane(hn::MaxOfLanes(d, high))};
+}
+
+/// Puts one code's entries into steps above `low`, and gives how far one of them is from its step at most.
+HWY_INLINE float round_entries(const float* entries, float low, float scale, float steps, uint8_t* out) {
+  const Floats d;
+  auto worst = hn::Zero(d);
+  for (int64_t c = 0; c < kCentroids; c += static_cast<int64_t>(hn::Lanes(d))) {
+    const auto above = hn::Sub(hn::LoadU(d, entries + c), hn::Set(d, low));
+    const auto step = hn::NearestInt(hn::Min(hn::Div(above, hn::Set(d, scale)), hn::Set(d, steps)));
+    hn::StoreU(hn::DemoteTo(hn::Rebind<uint8_t, Floats>(), step), hn::Rebind<uint8_t, Floats>(), out + c);
+    worst = hn::Max(worst, hn::Abs(hn::NegMulAdd(hn::ConvertTo(d, step), hn::Set(d, scale), above)));
+  }
+  return hn::GetLane(hn::MaxOfLanes(d, worst));
+}
+
+void round_table(const float* table, PackedTable& packed) {
+  const auto steps = static_cast<float>(std::min<int64_t>(255, 65535 / packed.m));
+  double bias = 0, error = 0, size = 0;
+  float widest = 0;
+  for (int64_t j = 0; j < packed.m; ++j) {
+    const Bounds bounds = bounds_of(table + j * kCentroids);
+    bias += bounds.low;
+    widest = std::max(widest, bounds.high - bounds.low);
+    size += std::max(std::abs(bounds.low), std::abs(bounds.high));
+  }
+  packed.bias = static_cast<float>(bias);
+  packed.scale = widest / steps;
+  for (int64_t j = 0; j < packed.m && packed.scale > 0; ++j) {
+    const float* entries = table + j * kCentroids;
+    error +=
+        round_entries(entries, bounds_of(entries).low, packed.scale, steps, packed.entries.data() + j * kCentroids);
+  }
+  // What is left is rounding: of the bias, of entries less the lowest, and of a key's product and sum.
+  packed.error = static_cast<float>(error + 8 * std::numeric_limits<float>::epsilon() * size);
+}
+
+void keys_of_sums(const uint16_t* HWY_RESTRICT sums, int64_t count, float scale, float bias, float* HWY_RESTRICT out) {
+  const hn::ScalableTag<float> d;
+  const hn::Rebind<uint16_t, decltype(d)> d16;
+  const hn::RebindToSigned<decltype(d)> d32;
+  int64_t i = 0;
+  for (; i + static_cast<int64_t>(hn::Lanes(d)) <= count; i += static_cast<int64_t>(hn::Lanes(d))) {
+    const auto sum = hn::ConvertTo(d, hn::PromoteTo(d32, hn::LoadU(d16, sums + i)));
+    hn::StoreU(hn::MulAdd(sum, hn::Set(d, scale), hn::Set(d, bias)), d, out + i);
+  }
+  for (; i < count; ++i) out[i] = bias + scale * static_cast<float>(sums[i]);
+}
+
 }  // namespace pictrieve::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
@@ -112,7 +176,7 @@ HWY_AFTER_NAMESPACE();
 namespace pictrieve {
 namespace {
 
-constexpr int64_t kCentroids = 16;
+using HWY_NAMESPACE::kCentroids;
 
 /// A row's place in its block: the byte of its first code, and the bits of that byte that are its.
 struct Place {
@@ -129,6 +193,8 @@ struct Place {
 
 HWY_EXPORT(products_8bit);
 HWY_EXPORT(sums_4bit);
+HWY_EXPORT(round_table);
+HWY_EXPORT(keys_of_sums);
 
 void pq_products(const float* table, int64_t m, const RowListOf<uint8_t>& codes, float* out) {
   HWY_DYNAMIC_DISPATCH(products_8bit)(table, m, codes, out);
@@ -155,29 +221,7 @@ void unpack_codes(const uint8_t* blocks, int64_t first, int64_t count, int64_t m
 PackedTable packed_table(const float* table, int64_t m) {
   require(m >= 1 && m <= 65535, "packed_table: expected 1 to 65535 codes a row, got ", m);
   PackedTable packed{std::vector<uint8_t>(static_cast<size_t>(packed_block_bytes(m))), m};
-  double bias = 0, widest = 0, error = 0, size = 0;
-  for (int64_t j = 0; j < m; ++j) {
-    const auto [low, high] = std::minmax_element(table + j * kCentroids, table + (j + 1) * kCentroids);
-    bias += *low;
-    widest = std::max(widest, double{*high} - *low);
-    size += std::max(std::abs(*low), std::abs(*high));
-  }
-  const double steps = static_cast<double>(std::min<int64_t>(255, 65535 / m));
-  packed.bias = static_cast<float>(bias);
-  packed.scale = static_cast<float>(widest / steps);
-  for (int64_t j = 0; j < m; ++j) {
-    const float* entries = table + j * kCentroids;
-    const double low = *std::min_element(entries, entries + kCentroids);
-    double worst = 0;
-    for (int64_t c = 0; c < kCentroids && packed.scale > 0; ++c) {
-      const double step = std::clamp(std::nearbyint((entries[c] - low) / packed.scale), 0.0, steps);
-      packed.entries[static_cast<size_t>(j * kCentroids + c)] = static_cast<uint8_t>(step);
-      worst = std::max(worst, std::abs(entries[c] - low - packed.scale * step));
-    }
-    error += worst;
-  }
-  // What is left is rounding: of the bias, and of a key's product and sum.
-  packed.error = static_cast<float>(error + 4 * std::numeric_limits<float>::epsilon() * size);
+  HWY_DYNAMIC_DISPATCH(round_table)(table, packed);
   return packed;
 }
 
@@ -190,9 +234,13 @@ void packed_sums(const PackedTable& table, const PackedRows& list, uint16_t* out
     const Place place(list.rows[i], table.m);
     uint32_t sum = 0;
     for (int64_t j = 0; j < table.m; ++j)
-      sum += table.entries[static_cast<size_t>(j * kCentroids + (list.blocks[place.of(j)] >> place.shift & 15))];
+      sum += table.entries[static_cast<size_t>(kCentroids * j + (list.blocks[place.of(j)] >> place.shift & 15))];
     out[i] = static_cast<uint16_t>(sum);
   }
+}
+
+void packed_keys(const PackedTable& table, std::span<const uint16_t> sums, float* out) {
+  HWY_DYNAMIC_DISPATCH(keys_of_sums)(sums.data(), static_cast<int64_t>(sums.size()), table.scale, table.bias, out);
 }
 
 }  // namespace pictrieve

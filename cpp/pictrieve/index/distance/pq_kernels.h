@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "pictrieve/index/distance/row_list.h"
@@ -54,5 +55,8 @@ struct PackedRows {
 
 /// out[i] = sum of the table's entries for the i-th row. Rows in order take a fiftieth of the time of others.
 void packed_sums(const PackedTable& table, const PackedRows& list, uint16_t* out);
+
+/// out[i] = table.key(sums[i]).
+void packed_keys(const PackedTable& table, std::span<const uint16_t> sums, float* out);
 
 }  // namespace pictrieve

@@ -40,7 +40,6 @@ enum class SectionKind : uint32_t {
   Matrix = 17,
   Bias = 18,
   Bits = 19,
-  Means = 20,
 };
 
 /// Which component of an index a section belongs to: kinds occur once in each.

@@ -30,10 +30,13 @@ HnswGraph::HnswGraph(int m, int ef_construction, uint64_t seed)
 
 HnswGraph::~HnswGraph() = default;
 
+void HnswGraph::rows_changed() { links_->forget_diverse(); }
+
 int64_t HnswGraph::bytes() const { return links_->bytes(); }
 
 double HnswGraph::cost(const SearchEffort& effort) const {
-  return static_cast<double>(effort.ef) * links_->max_links(0) / 2;  // about half of a row's links were seen before
+  return static_cast<double>(std::max(effort.ef, effort.count)) * links_->max_links(0) /
+         2;  // about half of a row's links were seen before
 }
 
 void HnswGraph::add(const Rows& rows, const Exclusively& exclusively, const Monitor& monitor) {
@@ -55,7 +58,7 @@ std::optional<std::vector<Candidate>> HnswGraph::search(Comparer& comparer, cons
                                                         const uint8_t* allowed) const {
   const HnswLinks& links = *links_;
   if (links.entry() < 0) return std::vector<Candidate>{};  // also while the first rows are being added
-  const int64_t ef = std::min(std::max(effort.ef, effort.least), links.rows());  // a longer list only costs memory
+  const int64_t ef = std::min(std::max(effort.ef, effort.count), links.rows());  // a longer list only costs memory
   const auto space = spaces_.borrow();
   // Paths lead from the top to every row, if not from where the upper levels lead.
   const Candidate top = top_of(comparer, links);

@@ -19,6 +19,7 @@ class HnswGraph final : public Structure {
 
   void add(const Rows& rows, const Exclusively& exclusively, const Monitor& monitor) override;
   void truncate(int64_t rows) override;
+  void rows_changed() override;
   void keep(std::span<const int32_t> order, const Rows& rows, const Monitor& monitor) override;
   std::optional<std::vector<Candidate>> search(Comparer& comparer, const Query& query, const SearchEffort& effort,
                                                const uint8_t* allowed) const override;

@@ -128,7 +128,7 @@ void HnswLinks::restore(std::span<const int32_t> levels, std::span<const int32_t
     }
   }
   set_entry(entry, max_level);
-  rows_connected_ = rows;
+  rows_connected_ = 0;  // the file does not say: the next rows are reason to look
 }
 
 }  // namespace pictrieve

@@ -1,6 +1,7 @@
 // Private: the link lists of a navigable small-world graph.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -36,6 +37,9 @@ class HnswLinks {
   void set_known_diverse(int64_t row, size_t count) {
     known_diverse_[static_cast<size_t>(row)] = static_cast<uint16_t>(count);
   }
+
+  /// After a change of keys, what was diverse need not be.
+  void forget_diverse() { std::fill(known_diverse_.begin(), known_diverse_.end(), uint16_t{0}); }
 
   /// How many rows there were when last every row could be reached.
   int64_t rows_connected() const { return rows_connected_; }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <numeric>
 
 #include "pictrieve/base/error.h"
@@ -122,9 +123,16 @@ void BinaryHash::collect(const Table& table, uint32_t value, const uint8_t* allo
   for (int32_t row = table.heads[value]; row >= 0; row = table.next[static_cast<size_t>(row)]) {
     if (allowed && !allowed[row]) continue;
     if (space.seen[static_cast<size_t>(row)]) continue;
-    space.seen[static_cast<size_t>(row)] = 1;
     space.rows.push_back(row);
+    space.seen[static_cast<size_t>(row)] = 1;
   }
+}
+
+void BinaryHash::Space::forget() {
+  for (const int32_t row : rows) seen[static_cast<size_t>(row)] = 0;
+  for (const Candidate& candidate : found) seen[static_cast<size_t>(candidate.row)] = 0;
+  rows.clear();
+  found.clear();
 }
 
 /// The rows that were not seen before in the buckets at exactly this radius.
@@ -144,7 +152,7 @@ std::optional<std::vector<Candidate>> BinaryHash::search(Comparer& comparer, con
   const auto space = spaces_.borrow();
   space->seen.resize(std::max(space->seen.size(), static_cast<size_t>(rows_)));
   auto& found = space->found;
-  found.clear();
+  space->forget();  // here, so that a search that ran out of memory leaves no trace
   const auto wanted = static_cast<size_t>(effort.count);
   const auto better = [](const Candidate& a, const Candidate& b) { return a.key > b.key; };
   for (int radius = 0; radius <= last; ++radius) {
@@ -157,11 +165,13 @@ std::optional<std::vector<Candidate>> BinaryHash::search(Comparer& comparer, con
     // All rows that differ in fewer bits than this have been seen.
     if (-found[wanted - 1].key < static_cast<float>(tables_.size()) * static_cast<float>(radius + 1)) break;
   }
-  for (const Candidate& candidate : found) space->seen[static_cast<size_t>(candidate.row)] = 0;
   if (found.size() > wanted) {
     std::nth_element(found.begin(), found.begin() + effort.count - 1, found.end(), better);
     const float worst = found[wanted - 1].key;
-    std::erase_if(found, [worst](const Candidate& candidate) { return candidate.key < worst; });
+    std::vector<Candidate> best;
+    std::copy_if(found.begin(), found.end(), std::back_inserter(best),
+                 [worst](const Candidate& candidate) { return candidate.key >= worst; });
+    return best;
   }
   return found;
 }

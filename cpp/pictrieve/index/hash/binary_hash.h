@@ -40,10 +40,12 @@ class BinaryHash final : public Structure {
   };
 
   struct Space {
-    std::vector<uint8_t> seen;  ///< a flag a row, all 0 between searches
+    std::vector<uint8_t> seen;  ///< a flag a row: those of `rows` and `found`
     std::vector<int32_t> rows;
     std::vector<float> keys;
     std::vector<Candidate> found;
+
+    void forget();
   };
 
   void link(Table& table, const Rows& rows, std::span<const int32_t> order, int64_t first, int64_t count);

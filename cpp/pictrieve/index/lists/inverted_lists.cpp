@@ -47,8 +47,10 @@ void InvertedLists::build_graph(const Monitor& monitor) {
 Arrangement InvertedLists::arrange(MatrixView<const float> rows, const Monitor& monitor) {
   using By = NearestPoints::By;
   const By by = base_ == Metric::Cosine ? By::Product : By::Distance;
+  // Lists and residuals are of the nearest centroid, and under inner product the graph leads to that of the largest.
+  const bool by_graph = graph_ && base_ != Metric::InnerProduct;
   const std::vector<int32_t> nearest =
-      graph_ ? nearest_by_graph(rows, monitor) : NearestPoints(*centroids_, by).of(rows, monitor);
+      by_graph ? nearest_by_graph(rows, monitor) : NearestPoints(*centroids_, by).of(rows, monitor);
   Arrangement arrangement;
   arrangement.order.resize(nearest.size());
   std::iota(arrangement.order.begin(), arrangement.order.end(), 0);
@@ -60,7 +62,6 @@ Arrangement InvertedLists::arrange(MatrixView<const float> rows, const Monitor& 
   return arrangement;
 }
 
-/// By the metric of the centroids: under inner product that is the list a query of the row itself would visit first.
 std::vector<int32_t> InvertedLists::nearest_by_graph(MatrixView<const float> rows, const Monitor& monitor) const {
   std::vector<int32_t> nearest(static_cast<size_t>(rows.rows));
   parallel_for(

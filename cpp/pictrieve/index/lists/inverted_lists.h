@@ -37,6 +37,7 @@ class InvertedLists final : public Structure {
   void regrouped() override;
 
   std::vector<float> coarse(std::span<const Query> queries) const override;
+  bool shares_between_queries() const override { return !graph_; }
   std::optional<std::vector<Candidate>> search(Comparer& comparer, const Query& query, const SearchEffort& effort,
                                                const uint8_t* allowed) const override;
   double cost(const SearchEffort& effort) const override;

@@ -1,13 +1,12 @@
 #include <algorithm>
 #include <array>
+#include <bit>
+#include <functional>
 #include <limits>
 
+#include "pictrieve/index/distance/blas.h"
 #include "pictrieve/index/distance/kernels.h"
 #include "pictrieve/index/lists/inverted_lists.h"
-
-extern "C" void sgemm_(const char* transa, const char* transb, const int* m, const int* n, const int* k,
-                       const float* alpha, const float* a, const int* lda, const float* b, const int* ldb,
-                       const float* beta, float* c, const int* ldc);
 
 namespace pictrieve {
 namespace {
@@ -15,6 +14,19 @@ namespace {
 constexpr int64_t kBlock = 512;  // rows whose keys are computed before any is looked at
 
 constexpr float kNoFloor = -std::numeric_limits<float>::infinity();
+
+/// The count-th largest of the maxima of groups of keys: below the count-th largest key, but not by much.
+float floor_for(const std::vector<float>& keys, int64_t count) {
+  const auto groups = static_cast<size_t>(4 * count);
+  if (groups > keys.size()) return kNoFloor;
+  std::vector<float> largest(groups, kNoFloor);
+  for (size_t first = 0; first < keys.size(); first += groups)
+    for (size_t i = 0, end = std::min(groups, keys.size() - first); i < end; ++i)
+      largest[i] = std::max(largest[i], keys[first + i]);
+  const auto last = largest.begin() + static_cast<std::ptrdiff_t>(count) - 1;
+  std::nth_element(largest.begin(), last, largest.end(), std::greater<>());
+  return *last;
+}
 
 }  // namespace
 
@@ -40,7 +52,7 @@ std::vector<Candidate> InvertedLists::compare_with_all(const Query& query, int64
   if (!by_products()) distance_keys(keys.data(), lists(), squared_.data(), query.squared);
   const Metric metric = by_products() ? Metric::InnerProduct : Metric::L2;
   const KeySlack slack = rounding_slack(metric, dim_, query, longest_);
-  CandidateBuffer buffer(count, kNoFloor, slack.absolute, slack.relative);
+  CandidateBuffer buffer(count, floor_for(keys, count), slack.absolute, slack.relative);
   std::vector<int32_t> positions(static_cast<size_t>(kBlock));
   for (int64_t first = 0; first < lists(); first += kBlock) {
     const int64_t rows = std::min(kBlock, lists() - first);
@@ -99,6 +111,7 @@ std::optional<std::vector<Candidate>> InvertedLists::search(Comparer& comparer, 
     if (i + 1 < nearest.size() && !ranges_[static_cast<size_t>(nearest[i + 1].list)].empty())
       comparer.prefetch(ranges_[static_cast<size_t>(nearest[i + 1].list)].front().begin);
     visit(nearest[i], comparer, allowed, found);
+    if (std::has_single_bit(i + 1)) found.finish();  // an early floor keeps most rows of later lists out
   }
   const auto enough = [&] { return static_cast<int64_t>(found.finish().size()) >= effort.least; };
   if (!enough()) {

@@ -18,6 +18,7 @@ class BitRows final : public Rows {
   int64_t bytes() const override { return bits_.bytes(); }
   Metric metric() const override { return metric_; }
   void append(VectorsView rows) override;
+  std::unique_ptr<Rows> copy() const override { return std::make_unique<BitRows>(*this); }
   void truncate(int64_t rows) override { bits_.truncate(rows); }
   void keep(std::span<const int32_t> order) override { bits_.keep(order); }
   void decode(int64_t row, void* out) const override;

@@ -25,6 +25,7 @@ class HalfRows final : public Rows {
   int64_t bytes() const override { return vectors_.bytes(); }
   Metric metric() const override { return metric_; }
   void append(VectorsView rows) override;
+  std::unique_ptr<Rows> copy() const override { return std::make_unique<HalfRows>(*this); }
   void truncate(int64_t rows) override;
   void keep(std::span<const int32_t> order) override;
   void decode(int64_t row, void* out) const override;

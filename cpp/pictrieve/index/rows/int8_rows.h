@@ -31,6 +31,7 @@ class Int8Rows final : public Rows {
   int64_t bytes() const override { return codes_.bytes() + size() * static_cast<int64_t>(sizeof(Int8Row)); }
   Metric metric() const override { return metric_; }
   void append(VectorsView rows) override;
+  std::unique_ptr<Rows> copy() const override { return std::make_unique<Int8Rows>(*this); }
   void truncate(int64_t rows) override;
   void keep(std::span<const int32_t> order) override;
   void decode(int64_t row, void* out) const override;

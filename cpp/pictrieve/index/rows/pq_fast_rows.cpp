@@ -46,7 +46,7 @@ class PqFastComparer final : public CodebookComparer {
   void sum(const PackedRows& list, float* out) const {
     sums_.resize(std::max(sums_.size(), static_cast<size_t>(list.count)));
     packed_sums(table_, list, sums_.data());
-    for (int64_t i = 0; i < list.count; ++i) out[i] = table_.key(sums_[static_cast<size_t>(i)]);
+    packed_keys(table_, {sums_.data(), static_cast<size_t>(list.count)}, out);
   }
 
   const PqFastRows& rows_;

@@ -11,6 +11,7 @@ class PqFastRows final : public CodebookRows {
   PqFastRows(int64_t dim, int64_t m, Metric metric);
 
   const uint8_t* blocks() const { return blocks_.data(); }
+  std::unique_ptr<Rows> copy() const override { return std::make_unique<PqFastRows>(*this); }
   std::unique_ptr<Comparer> comparer() const override;
   void codes_of(int64_t row, uint8_t* codes) const override;
 

@@ -11,6 +11,7 @@ class PqRows final : public CodebookRows {
   PqRows(int64_t dim, int64_t m, Metric metric) : CodebookRows(dim, m, 256, metric), codes_(m) {}
 
   const RowArray<uint8_t>& codes() const { return codes_; }
+  std::unique_ptr<Rows> copy() const override { return std::make_unique<PqRows>(*this); }
   std::unique_ptr<Comparer> comparer() const override;
   void codes_of(int64_t row, uint8_t* codes) const override;
 

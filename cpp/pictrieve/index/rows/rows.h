@@ -89,6 +89,8 @@ class Rows {
   /// Puts checked, prepared rows at the end. After a throw, truncate() to the rows before.
   virtual void append(VectorsView rows) = 0;
   virtual void truncate(int64_t rows) = 0;
+  /// Another of the same rows, which shares their memory until either changes.
+  virtual std::unique_ptr<Rows> copy() const = 0;
   /// Row i becomes the old row order[i]; others are dropped.
   virtual void keep(std::span<const int32_t> order) = 0;
 

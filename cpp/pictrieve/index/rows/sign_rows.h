@@ -33,6 +33,7 @@ class SignRows final : public Rows {
   int64_t least_for_training() const override { return 1; }  // directions need none, but they need the seed
   void prepare(VectorsView rows, std::span<const int32_t> nearest, const Monitor& monitor) override;
   void append(VectorsView rows) override;
+  std::unique_ptr<Rows> copy() const override { return std::make_unique<SignRows>(*this); }
   void truncate(int64_t rows) override { codes_.truncate(rows); }
   void keep(std::span<const int32_t> order) override { codes_.keep(order); }
   /// The sum of all directions, each with its sign, at unit length: about where the vector pointed.

@@ -4,11 +4,8 @@
 #include <cmath>
 
 #include "pictrieve/base/matrix.h"
+#include "pictrieve/index/distance/blas.h"
 #include "pictrieve/index/distance/kernels.h"
-
-extern "C" void sgemm_(const char* transa, const char* transb, const int* m, const int* n, const int* k,
-                       const float* alpha, const float* a, const int* lda, const float* b, const int* ldb,
-                       const float* beta, float* c, const int* ldc);
 
 namespace pictrieve {
 namespace {

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
+import _gloss_vectors as gloss_vectors
 import faiss
-import gloss_vectors
 import numpy as np
 from numpy.typing import NDArray
 

@@ -105,8 +105,9 @@ def build_annoy(base: Rows, metric: str, threads: int) -> tuple[Search, int]:
 
 
 PEERS: dict[str, Callable[[Rows, str, int], tuple[Search, int]]] = {
+    # By itself a graph of cosines or inner products walks over 8-bit codes; "Flat" makes it walk over the floats.
     "pictrieve": ours(f"HNSW{LINKS}"),
-    "pictrieve int8": ours(f"HNSW{LINKS},SQ8,RFlat"),
+    "pictrieve float": ours(f"HNSW{LINKS},Flat"),
     "faiss": build_faiss,
     "usearch": build_usearch,
     "hnswlib": build_hnswlib,
