@@ -22,6 +22,8 @@ std::atomic<int64_t> allocations_left{-1};
   if (void* memory = std::malloc(bytes)) return memory;
   throw std::bad_alloc();
 }
+/// The buffer of std::stable_sort, which can do without.
+[[gnu::noinline]] void* operator new(size_t bytes, const std::nothrow_t&) noexcept { return std::malloc(bytes); }
 [[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
 [[gnu::noinline]] void operator delete(void* memory, size_t) noexcept { std::free(memory); }
 

@@ -50,8 +50,11 @@ void HnswGraph::truncate(int64_t rows) {
 }
 
 void HnswGraph::keep(std::span<const int32_t> order, const Rows& rows, const Monitor& monitor) {
-  *links_ = HnswKeep(*links_, rows, order).run(monitor);
-  journal_->start(*links_);
+  HnswLinks kept = HnswKeep(*links_, rows, order).run(monitor);
+  auto journal = std::make_unique<HnswJournal>();
+  journal->start(kept);
+  *links_ = std::move(kept);  // from here on nothing throws
+  journal_ = std::move(journal);
 }
 
 std::optional<std::vector<Candidate>> HnswGraph::search(Comparer& comparer, const Query&, const SearchEffort& effort,
