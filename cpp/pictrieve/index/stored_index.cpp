@@ -1,6 +1,7 @@
 #include "pictrieve/index/stored_index.h"
 
 #include <algorithm>
+#include <new>
 #include <numeric>
 #include <utility>
 
@@ -142,8 +143,11 @@ void StoredIndex::append(const Prepared& prepared, std::span<const int64_t> ids,
     });
     throw;
   }
-  regroup();
-  compact_if_many();
+  try {
+    regroup();
+    compact_if_many();
+  } catch (const std::bad_alloc&) {  // the rows are in: tidying up can wait for the next addition
+  }
 }
 
 void StoredIndex::walk_by(std::unique_ptr<Rows> codes) {
