@@ -96,7 +96,7 @@ def draw(chosen: SearchSet, batch: dict[str, Curve], single: dict[str, Curve], f
         panel.set(yscale="log", xlabel="recall@10", ylabel="queries/s", xlim=(0.8, 1.002))
         panel.set_title(f"{chosen.name}, {len(chosen.base):,} x {chosen.base.shape[1]}, {title}")
         panel.grid(alpha=0.3)
-    panels[0].legend()
+    panels[1].legend()  # annoy has no batches
     folder.mkdir(parents=True, exist_ok=True)
     figure.savefig(folder / f"search_{chosen.name}.png", dpi=110)
     plt.close(figure)
