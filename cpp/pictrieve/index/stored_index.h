@@ -82,7 +82,7 @@ class StoredIndex final : public Index {
   void load_parts(const IndexFile& file, int64_t rows, bool trained, bool map);
   void drop_removed(const Monitor& monitor);
 
-  Request request(VectorsView queries, const char* name) const;
+  Request request(VectorsView queries) const;
   bool walks(const Selection& selection, const Request& request) const;
   SearchEffort effort(const Request& request) const;
   std::vector<Query> structure_search(const Request& request, const Selection& selection, ResultWriter& writer,

@@ -47,8 +47,8 @@ void StoredIndex::set_params(const SearchParams& params) {
   params_ = with_defaults(params);
 }
 
-StoredIndex::Request StoredIndex::request(VectorsView queries, const char* name) const {
-  Request request{prepare(queries, name), {}, {}, 0, -std::numeric_limits<float>::infinity(), params_, false};
+StoredIndex::Request StoredIndex::request(VectorsView queries) const {
+  Request request{prepare(queries, "queries"), {}, {}, 0, -std::numeric_limits<float>::infinity(), params_, false};
   if (trained_) project(request.prepared);
   request.full = queries_of(request.prepared.full);
   request.coded = projections_.empty() || !trained_ ? request.full : queries_of(request.prepared.coded);
@@ -60,7 +60,7 @@ SearchResult StoredIndex::search(VectorsView queries, int64_t k, const SearchOpt
   require(k >= 1, "k: expected at least 1, got ", k);
   require(!options.min_score || *options.min_score == *options.min_score, "min_score: expected a number, got NaN");
   const auto reading = lock_.read();
-  Request request = this->request(queries, "queries");
+  Request request = this->request(queries);
   Selection selection = select_rows(items_, options.where);
   request.count = std::min(k, selection.count);
   request.params = with_defaults(options.params);
@@ -80,7 +80,7 @@ SearchResult StoredIndex::range_search(VectorsView queries, float threshold, con
                                        const Monitor& monitor) const {
   require(threshold == threshold, "threshold: expected a number, got NaN");
   const auto reading = lock_.read();
-  Request request = this->request(queries, "queries");
+  Request request = this->request(queries);
   Selection selection = select_rows(items_, where);
   request.count = selection.count;
   request.min_score = threshold;

@@ -1,11 +1,11 @@
 #include <gtest/gtest.h>
-#include <hwy/highway.h>
 
 #include <bit>
 #include <cmath>
 #include <random>
 #include <vector>
 
+#include "every_target.h"
 #include "pictrieve/index/distance/bit_kernels.h"
 #include "pictrieve/index/distance/histogram_kernels.h"
 #include "pictrieve/index/distance/pairwise.h"
@@ -32,17 +32,7 @@ std::vector<uint8_t> random_bytes(int64_t count, unsigned seed) {
 }
 
 /// For this machine's widest target, for AVX2 and for SSE4.
-class Distances : public testing::TestWithParam<int64_t> {
- protected:
-  void SetUp() override {
-    if (GetParam() != 0) hwy::SetSupportedTargetsForTest(GetParam());
-    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-  }
-  void TearDown() override {
-    hwy::SetSupportedTargetsForTest(0);
-    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-  }
-};
+class Distances : public EveryTarget {};
 
 TEST_P(Distances, HistogramKernelsEqualTheDoubleSumsForEveryTailAndCount) {
   for (int64_t dim = 1; dim < 70; ++dim) {

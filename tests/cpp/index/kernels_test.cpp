@@ -1,11 +1,12 @@
 #include "pictrieve/index/distance/kernels.h"
 
 #include <gtest/gtest.h>
-#include <hwy/highway.h>
 
 #include <limits>
 #include <random>
 #include <vector>
+
+#include "every_target.h"
 
 namespace pictrieve {
 namespace {
@@ -19,17 +20,7 @@ std::vector<float> random_values(size_t count, unsigned seed) {
 }
 
 /// Every dim and count around the widths of vectors and groups, for this machine's widest target and for AVX2.
-class Kernels : public testing::TestWithParam<int64_t> {
- protected:
-  void SetUp() override {
-    if (GetParam() != 0) hwy::SetSupportedTargetsForTest(GetParam());
-    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-  }
-  void TearDown() override {
-    hwy::SetSupportedTargetsForTest(0);
-    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-  }
-};
+class Kernels : public EveryTarget {};
 
 TEST_P(Kernels, EqualTheDoubleSumsForEveryTailAndCount) {
   for (int64_t dim = 1; dim < 70; ++dim) {

@@ -1,6 +1,5 @@
 // Kernels of compressed rows, against sums in double over what the codes stand for, on every SIMD target.
 #include <gtest/gtest.h>
-#include <hwy/highway.h>
 
 #include <algorithm>
 #include <bit>
@@ -9,6 +8,7 @@
 #include <random>
 #include <vector>
 
+#include "every_target.h"
 #include "pictrieve/index/distance/half_kernels.h"
 #include "pictrieve/index/distance/int8_kernels.h"
 #include "pictrieve/index/distance/pq_kernels.h"
@@ -49,17 +49,7 @@ void for_each_list(const T* rows, int64_t dim, const Check& check) {
   }
 }
 
-class QuantisedKernels : public testing::TestWithParam<int64_t> {
- protected:
-  void SetUp() override {
-    if (GetParam() != 0) hwy::SetSupportedTargetsForTest(GetParam());
-    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-  }
-  void TearDown() override {
-    hwy::SetSupportedTargetsForTest(0);
-    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-  }
-};
+class QuantisedKernels : public EveryTarget {};
 
 /// Sums of dim products may be off by the rounding of each, which grows like a random walk.
 double rounding(double sizes, int64_t dim) {

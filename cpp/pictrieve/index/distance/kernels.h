@@ -2,10 +2,14 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 
 #include "pictrieve/index/distance/row_list.h"
 
 namespace pictrieve {
+
+/// Rows whose squared length is not above this have finite products and distances with each other.
+inline constexpr float kMaxSquaredLength = std::numeric_limits<float>::max() / 8;
 
 /// out[i] = inner product of the query with the i-th row of the list. The next rows are prefetched meanwhile.
 void dots(const float* query, const RowList& list, float* out);

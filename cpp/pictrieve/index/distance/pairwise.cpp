@@ -1,18 +1,15 @@
 #include "pictrieve/index/distance/pairwise.h"
 
-#include <limits>
-
 #include "pictrieve/base/error.h"
 #include "pictrieve/base/linalg.h"
 #include "pictrieve/index/distance/bit_kernels.h"
-#include "pictrieve/index/distance/histogram_kernels.h"
+#include "pictrieve/index/distance/float_kernel.h"
 #include "pictrieve/index/distance/pairwise_tiles.h"
 
 namespace pictrieve {
 namespace {
 
 constexpr int64_t kCachedBytes = 128 << 10;  // rows of y that many rows of x read while they are in cache
-constexpr float kMaxSquared = std::numeric_limits<float>::max() / 8;  // a sum of two such lengths is still finite
 
 template <typename T>
 using Kernel = void (*)(const T*, const RowListOf<T>&, float*);
@@ -21,12 +18,6 @@ Finish finish_of_kernel(Metric metric, PairKind kind) {
   const bool similarity = metric == Metric::Intersection || metric == Metric::Jaccard;
   if (similarity == (kind == PairKind::Score)) return Finish::Keep;
   return metric == Metric::Jaccard ? Finish::FromOne : Finish::Negate;
-}
-
-Kernel<float> kernel_of(Metric metric) {
-  if (metric == Metric::L1) return l1_distances;
-  if (metric == Metric::ChiSquare) return chi_square_distances;
-  return metric == Metric::Intersection ? intersections : jaccard_similarities;
 }
 
 template <typename T>
@@ -67,8 +58,8 @@ void check_values(MatrixView<const float> x, Metric metric, const char* name) {
             ") or drop the row");
     require(!histogram || !has_negative(row, x.cols), name, ": row ", i, " has a negative number, and metric '",
             name_of(metric), "' compares histograms: expected numbers >= 0");
-    require(!squares || dot(row, row, x.cols) <= kMaxSquared, name, ": row ", i,
-            " is too long: expected a squared length below ", kMaxSquared, "; scale the rows down");
+    require(!squares || dot(row, row, x.cols) <= kMaxSquaredLength, name, ": row ", i,
+            " is too long: expected a squared length below ", kMaxSquaredLength, "; scale the rows down");
   }
 }
 
@@ -83,7 +74,7 @@ void pairwise(MatrixView<const float> x, MatrixView<const float> y, Metric metri
   check_values(x, metric, "x");
   if (y.data != x.data || y.rows != x.rows) check_values(y, metric, "y");
   if (is_product(base_metric(metric))) return compare_by_products(x, y, metric, kind, out, monitor);
-  compare_by_kernel(x, y, kernel_of(metric), finish_of_kernel(metric, kind), out, monitor);
+  compare_by_kernel(x, y, float_kernel_of(metric), finish_of_kernel(metric, kind), out, monitor);
 }
 
 void pairwise(MatrixView<const uint8_t> x, MatrixView<const uint8_t> y, Metric metric, PairKind kind,

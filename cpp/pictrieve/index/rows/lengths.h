@@ -8,12 +8,10 @@
 #include <span>
 #include <vector>
 
+#include "pictrieve/index/distance/kernels.h"
 #include "pictrieve/index/rows/rows.h"
 
 namespace pictrieve {
-
-/// Rows whose squared length is not above this have finite products and distances with each other.
-inline constexpr float kMaxSquaredLength = std::numeric_limits<float>::max() / 8;
 
 /// 1 / length; 0 for a row of zeros (and what is as good as zero), whose cosine with anything is then 0.
 inline float inverse_length(float squared_length) {

@@ -4,31 +4,11 @@
 #include <algorithm>
 #include <cmath>
 
-#include "pictrieve/index/distance/histogram_kernels.h"
-#include "pictrieve/index/distance/kernels.h"
+#include "pictrieve/index/distance/float_kernel.h"
 #include "pictrieve/index/distance/metric.h"
 #include "pictrieve/index/rows/lengths.h"
 
 namespace pictrieve {
-
-using FloatKernel = void (*)(const float*, const RowList&, float*);
-
-inline FloatKernel float_kernel_of(Metric metric) {
-  switch (metric) {
-    case Metric::L2:
-      return squared_distances;
-    case Metric::L1:
-      return l1_distances;
-    case Metric::ChiSquare:
-      return chi_square_distances;
-    case Metric::Intersection:
-      return intersections;
-    case Metric::Jaccard:
-      return jaccard_similarities;
-    default:
-      return dots;
-  }
-}
 
 /// Makes keys of what the kernel of a metric gives: distances change their sign.
 inline void turn_distances(Metric metric, float* keys, int64_t count) {
