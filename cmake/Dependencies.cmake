@@ -16,6 +16,9 @@ target_compile_definitions(torch_libraries INTERFACE _GLIBCXX_USE_CXX11_ABI=1)
 add_library(torch_headers INTERFACE)
 target_include_directories(torch_headers SYSTEM INTERFACE ${TORCH_DIR}/include ${TORCH_DIR}/include/torch/csrc/api/include)
 
+add_library(torch_python INTERFACE)  # for _autograd alone
+target_link_libraries(torch_python INTERFACE ${TORCH_DIR}/lib/libtorch_python.so torch_libraries)
+
 find_package(BLAS REQUIRED)  # for FAISS: what libtorch does not export of it
 find_package(faiss REQUIRED)
 
@@ -63,4 +66,7 @@ if(PICTRIEVE_PYTHON)
                     OUTPUT_VARIABLE pybind11_DIR OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
   endif()
   find_package(pybind11 REQUIRED)
+  execute_process(  # pybind11 names _core by itself; _autograd has torch's pybind11, which has no CMake part
+    COMMAND ${Python_EXECUTABLE} -c "import sysconfig; print(sysconfig.get_config_var('EXT_SUFFIX')[1:], end='')"
+    OUTPUT_VARIABLE PICTRIEVE_EXTENSION_SUFFIX COMMAND_ERROR_IS_FATAL ANY)
 endif()

@@ -1,5 +1,7 @@
 #include <pybind11/stl.h>
 
+#include <algorithm>
+
 #include "arrays.h"
 #include "image_sources.h"
 #include "module.h"
@@ -12,11 +14,32 @@ namespace pictrieve::bindings {
 namespace {
 
 std::unique_ptr<TextEncoder> make_text_encoder(std::shared_ptr<TextNetwork> network,
-                                               const WordPieceTokenizer& tokenizer, const std::string& pooling,
+                                               std::shared_ptr<Tokenizer> tokenizer, const std::string& pooling,
                                                int64_t max_length) {
-  require(pooling == "mean" || pooling == "cls", "pooling: expected 'mean' or 'cls', got '", pooling, "'");
-  const Pooling pooled = pooling == "cls" ? Pooling::kFirst : Pooling::kMean;
-  return std::make_unique<TextEncoder>(std::move(network), tokenizer, TextEncoder::Options{pooled, max_length});
+  const Pooling pooled = pooling_named(pooling);
+  return std::make_unique<TextEncoder>(std::move(network), std::move(tokenizer),
+                                       TextEncoder::Options{pooled, max_length});
+}
+
+/// `mean` and `matrix` are None without whitening.
+ImageEncoder::Description description_of(std::vector<Preprocess> views, const std::string& pooling,
+                                         const py::object& mean, const py::object& matrix) {
+  ImageEncoder::Description description{std::move(views), map_pooling_named(pooling)};
+  if (matrix.is_none()) return description;
+  const auto rows = matrix_from_array<float>(py::cast<py::array>(matrix), "whitening matrix");
+  const auto centre = vector_from_array<float>(py::cast<py::array>(mean), "whitening mean");
+  Whitening& whitening = description.whitening;
+  whitening.mean.assign(centre.data, centre.data + centre.cols);
+  whitening.matrix = Matrix<float>(rows.rows, rows.cols);
+  std::copy_n(rows.data, rows.size(), whitening.matrix.data());
+  return description;
+}
+
+template <class Network>
+std::unique_ptr<ImageEncoder> make_image_encoder(std::shared_ptr<Network> network, const std::vector<Preprocess>& views,
+                                                 const std::string& pooling, const py::object& mean,
+                                                 const py::object& matrix) {
+  return std::make_unique<ImageEncoder>(std::move(network), description_of(views, pooling, mean, matrix));
 }
 
 py::list encode_images(const ImageEncoder& self, const py::list& images, py::array features, py::array probabilities,
@@ -47,11 +70,13 @@ std::pair<int64_t, int64_t> encode_texts(const TextEncoder& self, const py::list
 }  // namespace
 
 void bind_encode(py::module_& module) {
+  py::class_<ScriptNetwork, std::shared_ptr<ScriptNetwork>>(module, "ScriptNetwork")
+      .def(py::init(&ScriptNetwork::load), py::arg("path"), py::call_guard<py::gil_scoped_release>());
   py::class_<ImageEncoder>(module, "ImageEncoder")
-      .def(py::init([](std::shared_ptr<ImageNetwork> network, const Preprocess& preprocess) {
-             return ImageEncoder(std::move(network), preprocess);
-           }),
-           py::arg("network"), py::arg("preprocess"))
+      .def(py::init(&make_image_encoder<ImageNetwork>), py::arg("network"), py::arg("views"), py::arg("pooling"),
+           py::arg("mean") = py::none(), py::arg("matrix") = py::none())
+      .def(py::init(&make_image_encoder<ScriptNetwork>), py::arg("network"), py::arg("views"), py::arg("pooling"),
+           py::arg("mean") = py::none(), py::arg("matrix") = py::none())
       .def("encode", &encode_images, py::arg("images"), py::arg("features"), py::arg("probabilities"), py::kw_only(),
            py::arg("normalize"), py::arg("stop_at_failure"), py::arg("first_index"), py::arg("progress") = py::none())
       .def_property_readonly("dim", &ImageEncoder::dim)

@@ -4,9 +4,9 @@
 #include <optional>
 
 #include "arrays.h"
-#include "bert_config.h"
 #include "module.h"
 #include "monitor.h"
+#include "network_config.h"
 #include "pictrieve/nn/frozen.h"
 #include "pictrieve/runtime/image_network.h"
 #include "pictrieve/runtime/text_network.h"
@@ -14,18 +14,20 @@
 namespace pictrieve::bindings {
 namespace {
 
-std::unique_ptr<ImageNetwork> make_image_network(const std::string& architecture,
+std::unique_ptr<ImageNetwork> make_image_network(const std::string& architecture, const py::dict& settings,
                                                  const std::optional<std::string>& weights, uint64_t seed) {
+  const NetworkConfig config = network_config_from_dict(settings);
   const py::gil_scoped_release released;  // plain C++ values only
-  return weights ? ImageNetwork::load(architecture, read_weights(*weights))
-                 : ImageNetwork::load_random(architecture, seed);
+  return weights ? ImageNetwork::load(architecture, config, read_weights(*weights))
+                 : ImageNetwork::load_random(architecture, config, seed);
 }
 
-std::unique_ptr<TextNetwork> make_text_network(const py::dict& values, const std::optional<std::string>& weights,
-                                               uint64_t seed) {
-  const BertConfig config = bert_config_from_dict(values);
+std::unique_ptr<TextNetwork> make_text_network(const std::string& architecture, const py::dict& settings,
+                                               const std::optional<std::string>& weights, uint64_t seed) {
+  const NetworkConfig config = network_config_from_dict(settings);
   const py::gil_scoped_release released;  // plain C++ values only
-  return weights ? TextNetwork::load(config, read_weights(*weights)) : TextNetwork::load_random(config, seed);
+  return weights ? TextNetwork::load(architecture, config, read_weights(*weights))
+                 : TextNetwork::load_random(architecture, config, seed);
 }
 
 /// What run_images writes for each picture, in the order of the names asked for.
@@ -80,7 +82,7 @@ py::array hidden_states(const TextNetwork& self, const py::array& ids, const py:
   for (int64_t text = 1; text < texts; ++text)
     if (starts.data[text + 1] - starts.data[pieces.back()] > self.preferred_tokens()) pieces.push_back(text);
   if (texts > 0) pieces.push_back(texts);
-  const Matrix<float> out(tokens.cols, self.dim());
+  const Matrix<float> out(tokens.cols, self.hidden_size());
   const py::object no_progress = py::none();
   {
     const py::gil_scoped_release released;  // the caller holds both arrays
@@ -103,18 +105,31 @@ py::array hidden_states(const TextNetwork& self, const py::array& ids, const py:
 
 void bind_nn(py::module_& module) {
   module.def("image_architectures", &image_architectures);
+  module.def(
+      "image_facts",
+      [](const std::string& architecture, const py::dict& settings) {
+        const ImageFacts facts = image_facts(architecture, network_config_from_dict(settings));
+        return py::make_tuple(facts.dim, facts.classes, facts.input_size, facts.least_size);
+      },
+      py::arg("architecture"), py::arg("config"));
+  module.def("text_architectures", &text_architectures);
   // std::shared_ptr, because encoders share their network.
   py::class_<ImageNetwork, std::shared_ptr<ImageNetwork>>(module, "FrozenImageNetwork")
-      .def(py::init(&make_image_network), py::arg("architecture"), py::arg("weights"), py::arg("seed"))
+      .def(py::init(&make_image_network), py::arg("architecture"), py::arg("config"), py::arg("weights"),
+           py::arg("seed"))
       .def("run", &run_images, py::arg("pixels"), py::arg("outputs"))
       .def_property_readonly("dim", &ImageNetwork::dim)
       .def_property_readonly("classes", &ImageNetwork::classes)
-      .def_property_readonly("input_size", &ImageNetwork::input_size);
+      .def_property_readonly("input_size", &ImageNetwork::input_size)
+      .def_property_readonly("least_size", &ImageNetwork::least_size);
   py::class_<TextNetwork, std::shared_ptr<TextNetwork>>(module, "FrozenTextNetwork")
-      .def(py::init(&make_text_network), py::arg("config"), py::arg("weights"), py::arg("seed"))
+      .def(py::init(&make_text_network), py::arg("architecture"), py::arg("config"), py::arg("weights"),
+           py::arg("seed"))
       .def("hidden_states", &hidden_states, py::arg("ids"), py::arg("offsets"))
       .def_property_readonly("dim", &TextNetwork::dim)
-      .def_property_readonly("max_tokens", &TextNetwork::max_tokens);
+      .def_property_readonly("hidden_size", &TextNetwork::hidden_size)
+      .def_property_readonly("max_tokens", &TextNetwork::max_tokens)
+      .def_property_readonly("pooling", &TextNetwork::pooling);
 }
 
 }  // namespace pictrieve::bindings

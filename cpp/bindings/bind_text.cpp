@@ -3,10 +3,17 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
+#include <optional>
+#include <tuple>
+#include <utility>
 
 #include "arrays.h"
 #include "module.h"
 #include "monitor.h"
+#include "pictrieve/text/bpe.h"
+#include "pictrieve/text/char_map.h"
+#include "pictrieve/text/unigram.h"
 #include "pictrieve/text/wordpiece.h"
 #include "texts.h"
 
@@ -40,8 +47,8 @@ std::pair<Matrix<int64_t>, Matrix<int64_t>> padded(const PackedTokens& packed, i
   return {ids, mask};
 }
 
-py::tuple encode_batch(const WordPieceTokenizer& self, const py::list& texts, int64_t max_length, bool padding,
-                       int64_t pad_id, const py::object& progress) {
+py::tuple encode_batch(const Tokenizer& self, const py::list& texts, int64_t max_length, bool padding, int64_t pad_id,
+                       const py::object& progress) {
   const py::tuple held(texts);  // the list may change while the lock is released
   const std::vector<std::string_view> views = texts_from_tuple(held);
   PackedTokens packed;
@@ -62,32 +69,99 @@ py::tuple encode_batch(const WordPieceTokenizer& self, const py::list& texts, in
   return py::make_tuple(array_from_vector(std::move(wide)), py::none(), offsets, counts);
 }
 
-WordPieceOptions make_options(bool lowercase, std::optional<bool> strip_accents, bool tokenize_chinese, int max_chars) {
-  return {lowercase, strip_accents, tokenize_chinese, max_chars};
-}
-
-std::vector<std::string> vocabulary_of(const WordPieceTokenizer& self) {
+std::vector<std::string> vocabulary_of(const Tokenizer& self) {
   std::vector<std::string> tokens;
   for (int64_t id = 0; id < self.vocab_size(); ++id) tokens.push_back(self.token(id));
   return tokens;
 }
 
-}  // namespace
+std::vector<std::string> strings_from_list(const py::list& texts, std::string_view name) {
+  std::vector<std::string> copied;
+  copied.reserve(texts.size());
+  for (const py::handle& text : texts)
+    copied.emplace_back(text_from_str(text, PyUnicode_Check(text.ptr()) && PyUnicode_IS_COMPACT_ASCII(text.ptr())
+                                                ? std::string()
+                                                : message(name, "[", copied.size(), "]")));
+  return copied;
+}
 
-void bind_text(py::module_& module) {
-  using Tokens = std::vector<std::string>;
-  py::class_<WordPieceTokenizer>(module, "WordPieceTokenizer")
-      .def(py::init([](const py::list& tokens, bool lowercase, std::optional<bool> strip, bool chinese, int max_chars) {
-             Tokens copied;
-             for (const py::handle& token : tokens)
-               copied.emplace_back(text_from_str(token, message("vocab[", copied.size(), "]")));
-             return WordPieceTokenizer(std::move(copied), make_options(lowercase, strip, chinese, max_chars));
-           }),
-           py::arg("tokens"), py::arg("lowercase"), py::arg("strip_accents"), py::arg("tokenize_chinese"),
-           py::arg("max_chars_per_word"))
+/// (text, id, special, lstrip, rstrip, normalized) each.
+std::vector<AddedToken> added_from_list(const py::list& tokens) {
+  std::vector<AddedToken> added;
+  for (const py::handle& item : tokens) {
+    const auto [text, id, special, lstrip, rstrip, normalized] =
+        item.cast<std::tuple<py::object, int32_t, bool, bool, bool, bool>>();
+    added.push_back({std::string(text_from_str(text, "added token")), id, special, lstrip, rstrip, normalized});
+  }
+  return added;
+}
+
+NormalizerStep step_named(const std::string& name, const std::string& from, const std::string& to) {
+  using Kind = NormalizerStep::Kind;
+  constexpr std::pair<std::string_view, Kind> kKinds[] = {
+      {"nfc", Kind::Nfc},
+      {"lowercase", Kind::Lowercase},
+      {"replace", Kind::Replace},
+      {"replace_any", Kind::ReplaceAny},
+      {"replace_white", Kind::ReplaceWhite},
+      {"replace_blanks", Kind::ReplaceBlanks},
+      {"strip_left", Kind::StripLeft},
+      {"strip_right", Kind::StripRight},
+  };
+  if (name == "map_graphemes") return {Kind::Map, {}, {}, std::make_shared<CharMap>(from, CharMap::Cut::Graphemes)};
+  if (name == "map_longest") return {Kind::Map, {}, {}, std::make_shared<CharMap>(from, CharMap::Cut::Longest)};
+  const auto found = std::ranges::find(kKinds, name, &std::pair<std::string_view, Kind>::first);
+  require(found != std::end(kKinds), "normalizer: '", name, "' is not a step");
+  return {found->second, from, to};
+}
+
+/// `normalizer` holds (name, from, to) each; a character map is bytes in the place of `from`.
+TokenizerFrame make_frame(const py::list& added,
+                          const std::vector<std::tuple<std::string, std::string, std::string>>& normalizer,
+                          std::vector<int32_t> before, std::vector<int32_t> after, int64_t pad_to, int32_t pad_id) {
+  std::vector<NormalizerStep> steps;
+  for (const auto& [name, from, to] : normalizer) steps.push_back(step_named(name, from, to));
+  return {added_from_list(added), Normalizer(std::move(steps)), std::move(before), std::move(after), pad_to, pad_id};
+}
+
+std::shared_ptr<WordPieceTokenizer> make_wordpiece(const py::list& tokens, bool lowercase,
+                                                   std::optional<bool> strip_accents, bool tokenize_chinese,
+                                                   int max_chars, const std::string& unknown,
+                                                   const TokenizerFrame& frame) {
+  const WordPieceOptions options{lowercase, strip_accents, tokenize_chinese, max_chars, unknown};
+  return std::make_shared<WordPieceTokenizer>(strings_from_list(tokens, "vocab"), options, frame);
+}
+
+std::shared_ptr<BpeTokenizer> make_bpe(const py::list& tokens, const py::list& merges, const std::string& pattern,
+                                       bool add_prefix_space, const std::string& end_of_word, bool whole_words,
+                                       int32_t unknown, const TokenizerFrame& frame) {
+  const BpeOptions options{word_pattern_named(pattern), add_prefix_space, end_of_word, whole_words, unknown};
+  return std::make_shared<BpeTokenizer>(strings_from_list(tokens, "vocab"), strings_from_list(merges, "merges"),
+                                        options, frame);
+}
+
+std::shared_ptr<UnigramTokenizer> make_unigram(const py::list& tokens, const py::array& scores, const std::string& cut,
+                                               const std::string& prefix, int32_t unknown, bool byte_fallback,
+                                               const TokenizerFrame& frame) {
+  using Cut = UnigramOptions::Cut;
+  using Prefix = UnigramOptions::Prefix;
+  const std::map<std::string, Cut> cuts{
+      {"white", Cut::White}, {"blanks", Cut::Blanks}, {"marks", Cut::Marks}, {"none", Cut::None}};
+  const std::map<std::string, Prefix> prefixes{
+      {"always", Prefix::Always}, {"first", Prefix::First}, {"never", Prefix::Never}};
+  require(cuts.contains(cut), "cut: expected white, blanks, marks or none, got '", cut, "'");
+  require(prefixes.contains(prefix), "prefix: expected always, first or never, got '", prefix, "'");
+  const auto row = vector_from_array<double>(scores, "scores").row_span(0);
+  const UnigramOptions options{cuts.at(cut), prefixes.at(prefix), unknown, byte_fallback};
+  return std::make_shared<UnigramTokenizer>(strings_from_list(tokens, "vocab"),
+                                            std::vector<double>(row.begin(), row.end()), options, frame);
+}
+
+void bind_face(py::module_& module) {
+  py::class_<Tokenizer, std::shared_ptr<Tokenizer>>(module, "Tokenizer")
       .def(
           "encode",
-          [](const WordPieceTokenizer& self, const py::object& text) {
+          [](const Tokenizer& self, const py::object& text) {
             const std::vector<int32_t> ids = self.encode(text_from_str(text, "text"));
             return array_from_vector(std::vector<int64_t>(ids.begin(), ids.end()));
           },
@@ -96,13 +170,32 @@ void bind_text(py::module_& module) {
            py::arg("pad_id"), py::arg("progress"))
       .def(
           "decode",
-          [](const WordPieceTokenizer& self, const py::array& ids, bool skip_special_tokens) {
+          [](const Tokenizer& self, const py::array& ids, bool skip_special_tokens) {
             return self.decode(vector_from_array<int64_t>(ids, "ids").row_span(0), skip_special_tokens);
           },
           py::arg("ids"), py::arg("skip_special_tokens"))
-      .def("id_of", &WordPieceTokenizer::id_of, py::arg("token"))
+      .def("id_of", &Tokenizer::id_of, py::arg("token"))
       .def("vocabulary", &vocabulary_of)
-      .def_property_readonly("vocab_size", &WordPieceTokenizer::vocab_size);
+      .def_property_readonly("least_length", &Tokenizer::least_length)
+      .def_property_readonly("vocab_size", &Tokenizer::vocab_size);
+}
+
+}  // namespace
+
+void bind_text(py::module_& module) {
+  bind_face(module);
+  py::class_<TokenizerFrame>(module, "TokenizerFrame")
+      .def(py::init(&make_frame), py::arg("added"), py::arg("normalizer"), py::arg("before"), py::arg("after"),
+           py::arg("pad_to"), py::arg("pad_id"));
+  py::class_<WordPieceTokenizer, Tokenizer, std::shared_ptr<WordPieceTokenizer>>(module, "WordPieceTokenizer")
+      .def(py::init(&make_wordpiece), py::arg("tokens"), py::arg("lowercase"), py::arg("strip_accents"),
+           py::arg("tokenize_chinese"), py::arg("max_chars_per_word"), py::arg("unknown"), py::arg("frame"));
+  py::class_<BpeTokenizer, Tokenizer, std::shared_ptr<BpeTokenizer>>(module, "BpeTokenizer")
+      .def(py::init(&make_bpe), py::arg("tokens"), py::arg("merges"), py::arg("pattern"), py::arg("add_prefix_space"),
+           py::arg("end_of_word"), py::arg("whole_words"), py::arg("unknown"), py::arg("frame"));
+  py::class_<UnigramTokenizer, Tokenizer, std::shared_ptr<UnigramTokenizer>>(module, "UnigramTokenizer")
+      .def(py::init(&make_unigram), py::arg("tokens"), py::arg("scores"), py::arg("cut"), py::arg("prefix"),
+           py::arg("unknown"), py::arg("byte_fallback"), py::arg("frame"));
   module.def(  // the type of the path takes names of any bytes, as Python's own functions do
       "read_vocabulary", [](const std::filesystem::path& path) { return Vocabulary::read_lines(path); },
       py::arg("path"));

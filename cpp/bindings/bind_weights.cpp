@@ -65,6 +65,13 @@ TensorView tensor_from_array(const py::array& array, const std::string& name) {
                                       "': expected float, int or bool in native byte order, got ", describe(array)));
 }
 
+/// The tensors as they are, whatever file they came from: types, names, bytes.
+void copy_weights(const Path& from, const Path& to, const std::map<std::string, std::string>& metadata) {
+  const StateDict weights = read_weights(from);
+  const std::map<std::string, TensorView> tensors(weights.tensors().begin(), weights.tensors().end());
+  write_safetensors(to, tensors, metadata);
+}
+
 void write_arrays(const Path& path, const std::map<std::string, py::array>& arrays,
                   const std::map<std::string, std::string>& metadata) {
   std::map<std::string, TensorView> tensors;
@@ -79,6 +86,8 @@ void bind_weights(py::module_& module) {
   module.def("read_weights", &read_weights_as_arrays, py::arg("path"));
   module.def("write_safetensors", &write_arrays, py::arg("path"), py::arg("tensors"),
              py::arg("metadata") = std::map<std::string, std::string>{});
+  module.def("copy_weights", &copy_weights, py::arg("source"), py::arg("target"), py::arg("metadata"),
+             py::call_guard<py::gil_scoped_release>());
   module.def(
       "weights_fingerprint", [](const Path& path) { return read_weights(path).fingerprint(); }, py::arg("path"),
       py::call_guard<py::gil_scoped_release>());

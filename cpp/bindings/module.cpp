@@ -12,6 +12,7 @@ PYBIND11_MODULE(_core, module) {
   bind_weights(module);
   bind_text(module);
   bind_encode(module);
+  bind_detect(module);
   bind_nn(module);
   bind_evaluate(module);
   bind_rank_fusion(module);

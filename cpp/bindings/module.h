@@ -8,6 +8,7 @@ namespace pictrieve::bindings {
 void bind_errors(pybind11::module_& module);
 void bind_distances(pybind11::module_& module);
 void bind_base(pybind11::module_& module);
+void bind_detect(pybind11::module_& module);
 void bind_encode(pybind11::module_& module);
 void bind_nn(pybind11::module_& module);
 void bind_index(pybind11::module_& module);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from pictrieve import _libraries
@@ -30,9 +31,11 @@ from pictrieve.images import Preprocess, resize  # noqa: E402
 from pictrieve.index import Index  # noqa: E402
 from pictrieve.index_plan import Plan, plan  # noqa: E402
 from pictrieve.models import list_models  # noqa: E402
+from pictrieve.regions import Detections, Detector, Regions  # noqa: E402
 from pictrieve.search_result import Health, SearchResult  # noqa: E402
 
 if TYPE_CHECKING:
+    from pictrieve import finetune
     from pictrieve.gallery import (
         FingerprintError,
         Gallery,
@@ -61,7 +64,9 @@ _GALLERY = (
 
 
 def __getattr__(name: str) -> Any:
-    """Import the gallery, with SQLite and all, when it is first asked for: encoders alone start without it."""
+    """Import the gallery with SQLite, and training with torch, when first asked for: encoders alone start without."""
+    if name == "finetune":
+        return import_module("pictrieve.finetune")
     if name not in _GALLERY:
         raise AttributeError(f"module 'pictrieve' has no attribute {name!r}")
     from pictrieve import gallery
@@ -76,6 +81,8 @@ def __dir__() -> list[str]:
 
 __all__ = [
     "DecodeError",
+    "Detections",
+    "Detector",
     "DualEncoder",
     "EncodeError",
     "EncodedImages",
@@ -93,12 +100,14 @@ __all__ = [
     "Index",
     "Plan",
     "Preprocess",
+    "Regions",
     "Report",
     "SearchResult",
     "Session",
     "TextEncoder",
     "TruncationWarning",
     "evaluate",
+    "finetune",
     "images",
     "list_models",
     "models",

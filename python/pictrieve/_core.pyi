@@ -105,15 +105,18 @@ def read_annoy(
 ) -> Index: ...
 
 # text
-class WordPieceTokenizer:
+class TokenizerFrame:
     def __init__(
         self,
-        tokens: list[str],
-        lowercase: bool,
-        strip_accents: bool | None,
-        tokenize_chinese: bool,
-        max_chars_per_word: int,
+        added: list[tuple[str, int, bool, bool, bool, bool]],
+        normalizer: list[tuple[str, str | bytes, str]],
+        before: list[int],
+        after: list[int],
+        pad_to: int,
+        pad_id: int,
     ) -> None: ...
+
+class Tokenizer:
     def encode(self, text: object) -> NDArray[np.int64]: ...
     def encode_batch(
         self,
@@ -127,7 +130,46 @@ class WordPieceTokenizer:
     def id_of(self, token: str) -> int: ...
     def vocabulary(self) -> list[str]: ...
     @property
+    def least_length(self) -> int: ...
+    @property
     def vocab_size(self) -> int: ...
+
+class WordPieceTokenizer(Tokenizer):
+    def __init__(
+        self,
+        tokens: list[str],
+        lowercase: bool,
+        strip_accents: bool | None,
+        tokenize_chinese: bool,
+        max_chars_per_word: int,
+        unknown: str,
+        frame: TokenizerFrame,
+    ) -> None: ...
+
+class BpeTokenizer(Tokenizer):
+    def __init__(
+        self,
+        tokens: list[str],
+        merges: list[str],
+        pattern: str,
+        add_prefix_space: bool,
+        end_of_word: str,
+        whole_words: bool,
+        unknown: int,
+        frame: TokenizerFrame,
+    ) -> None: ...
+
+class UnigramTokenizer(Tokenizer):
+    def __init__(
+        self,
+        tokens: list[str],
+        scores: NDArray[np.float64],
+        cut: str,
+        prefix: str,
+        unknown: int,
+        byte_fallback: bool,
+        frame: TokenizerFrame,
+    ) -> None: ...
 
 def read_vocabulary(path: str | bytes | os.PathLike[str]) -> list[str]: ...
 
@@ -135,6 +177,9 @@ def read_vocabulary(path: str | bytes | os.PathLike[str]) -> list[str]: ...
 def read_weights(path: str | bytes | os.PathLike[str]) -> dict[str, NDArray[Any]]: ...
 def write_safetensors(
     path: str | bytes | os.PathLike[str], tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, str] = {}
+) -> None: ...
+def copy_weights(
+    source: str | bytes | os.PathLike[str], target: str | bytes | os.PathLike[str], metadata: dict[str, str]
 ) -> None: ...
 def weights_fingerprint(path: str | bytes | os.PathLike[str]) -> str: ...
 
@@ -238,9 +283,11 @@ def silhouette(rows: NDArray[np.float32], weights: NDArray[np.float64], labels: 
 
 # nn
 def image_architectures() -> list[str]: ...
+def text_architectures() -> list[str]: ...
+def image_facts(architecture: str, config: dict[str, Any]) -> tuple[int, int, int, int]: ...
 
 class FrozenImageNetwork:
-    def __init__(self, architecture: str, weights: str | None, seed: int) -> None: ...
+    def __init__(self, architecture: str, config: dict[str, Any], weights: str | None, seed: int) -> None: ...
     def run(self, pixels: NDArray[np.float32], outputs: list[str]) -> list[NDArray[np.float32]]: ...
     @property
     def dim(self) -> int: ...
@@ -248,18 +295,34 @@ class FrozenImageNetwork:
     def classes(self) -> int: ...
     @property
     def input_size(self) -> int: ...
+    @property
+    def least_size(self) -> int: ...
 
 class FrozenTextNetwork:
-    def __init__(self, config: dict[str, Any], weights: str | None, seed: int) -> None: ...
+    def __init__(self, architecture: str, config: dict[str, Any], weights: str | None, seed: int) -> None: ...
     def hidden_states(self, ids: NDArray[np.int32], offsets: NDArray[np.int64]) -> NDArray[np.float32]: ...
     @property
     def dim(self) -> int: ...
     @property
+    def hidden_size(self) -> int: ...
+    @property
     def max_tokens(self) -> int: ...
+    @property
+    def pooling(self) -> str: ...
 
 # encode
+class ScriptNetwork:
+    def __init__(self, path: str) -> None: ...
+
 class ImageEncoder:
-    def __init__(self, network: FrozenImageNetwork, preprocess: Preprocess) -> None: ...
+    def __init__(
+        self,
+        network: FrozenImageNetwork | ScriptNetwork,
+        views: list[Preprocess],
+        pooling: str,
+        mean: NDArray[np.float32] | None = None,
+        matrix: NDArray[np.float32] | None = None,
+    ) -> None: ...
     def encode(
         self,
         images: list[Any],
@@ -277,9 +340,7 @@ class ImageEncoder:
     def classes(self) -> int: ...
 
 class TextEncoder:
-    def __init__(
-        self, network: FrozenTextNetwork, tokenizer: WordPieceTokenizer, pooling: str, max_length: int
-    ) -> None: ...
+    def __init__(self, network: FrozenTextNetwork, tokenizer: Tokenizer, pooling: str, max_length: int) -> None: ...
     def encode(
         self,
         texts: list[str],
@@ -290,6 +351,15 @@ class TextEncoder:
     ) -> tuple[int, int]: ...
     @property
     def dim(self) -> int: ...
+
+# detect
+class Detector:
+    def __init__(self, config: dict[str, Any], weights: str | None, seed: int, options: dict[str, Any]) -> None: ...
+    def detect(
+        self, images: list[Any], progress: Callable[[int, int], object] | None = None
+    ) -> list[tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32]]]: ...
+    @property
+    def classes(self) -> int: ...
 
 # image
 _Source = str | bytes | NDArray[np.uint8]

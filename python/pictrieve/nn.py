@@ -32,7 +32,7 @@ class ImageNetwork:
         self.architecture = architecture
         self.config = config
         self._random = weights is None
-        self._core = _core.FrozenImageNetwork(architecture, None if weights is None else str(weights), seed)
+        self._core = _core.FrozenImageNetwork(architecture, config, None if weights is None else str(weights), seed)
         self.dim = self._core.dim
         self.classes = self._core.classes
 
@@ -64,9 +64,10 @@ class ImageNetwork:
 
 
 class TextNetwork:
-    """A BERT encoder with frozen weights.
+    """A text network with frozen weights.
 
     Attributes:
+        architecture: Name of the network.
         dim: Length of each token's vector.
         max_tokens: Longest text, special tokens included.
         config: What the model's `config.json` says.
@@ -78,12 +79,13 @@ class TextNetwork:
         (1, 4, 384)
     """
 
-    def __init__(self, weights: Path | None, config: dict[str, Any], seed: int = 0) -> None:
+    def __init__(self, architecture: str, weights: Path | None, config: dict[str, Any], seed: int = 0) -> None:
         """Read the weights, or draw random ones where `weights` is None."""
         self.config = config
         self._random = weights is None
-        self._core = _core.FrozenTextNetwork(config, None if weights is None else str(weights), seed)
-        self.dim = self._core.dim
+        self._core = _core.FrozenTextNetwork(architecture, config, None if weights is None else str(weights), seed)
+        self.architecture = architecture
+        self.dim = self._core.hidden_size
         self.max_tokens = self._core.max_tokens
 
     def __call__(self, ids: NDArray[np.int64], mask: NDArray[Any] | None = None) -> NDArray[np.float32]:
@@ -116,14 +118,25 @@ class TextNetwork:
     def __repr__(self) -> str:
         random = " RANDOM" if self._random else ""
         layers = self.config.get("num_hidden_layers")
-        return f"TextNetwork('bert'{random}, layers={layers}, dim={self.dim}, max_tokens={self.max_tokens})"
+        return (
+            f"TextNetwork({self.architecture!r}{random}, layers={layers}, dim={self.dim}, max_tokens={self.max_tokens})"
+        )
 
 
-def load(model: str | Path) -> ImageNetwork | TextNetwork:
+def load(
+    model: str | Path,
+    *,
+    kind: str | None = None,
+    weights: str | Path | None = None,
+    allow_download: bool = False,
+) -> ImageNetwork | TextNetwork:
     """Load a bare network.
 
     Args:
-        model: A name of `list_models()`, or a directory with config.json and weights.
+        model: A name of `list_models()`, or a directory of any maker that encoders understand.
+        kind: "image" or "text", to choose one tower of a model that has both.
+        weights: A file or directory of weights for the architecture that `model` names, or "random".
+        allow_download: Fetch an unknown model from the Hugging Face Hub.
 
     Returns:
         `ImageNetwork` or `TextNetwork`, as the model's configuration says.
@@ -133,10 +146,13 @@ def load(model: str | Path) -> ImageNetwork | TextNetwork:
         FormatError: The weights do not fit the network.
         FileNotFoundError: A part of the directory is missing.
     """
-    found = models.resolve(model)
+    found = models.resolve(model, kind, weights, allow_download)
+    if found.architecture == "torchscript":
+        raise ValueError(f"model: expected a network of list_models(), got the TorchScript {found.name!r}")
+    path = None if weights == "random" else found.weights
     if found.kind == "text":
-        return TextNetwork(found.weights, found.config)
-    return ImageNetwork(found.architecture, found.weights, found.config)
+        return TextNetwork(found.architecture, path, dict(found.config))
+    return ImageNetwork(found.architecture, path, dict(found.config))
 
 
 def _describe(value: object) -> str:

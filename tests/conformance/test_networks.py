@@ -142,7 +142,7 @@ def network_of(weights: dict[str, np.ndarray], config: dict) -> pt.nn.TextNetwor
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.safetensors"
         _core.write_safetensors(path, weights)
-        return pt.nn.TextNetwork(path, config)
+        return pt.nn.TextNetwork("bert", path, config)
 
 
 def test_torch_keeps_its_threads(lite0: pt.nn.ImageNetwork, minilm: pt.nn.TextNetwork) -> None:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-import random
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tokenizers import Tokenizer
+import text_samples
+from tokenizers import AddedToken, Tokenizer
 from tokenizers.implementations import BertWordPieceTokenizer
+from transformers import MPNetTokenizer
 
-from pictrieve.text import WordPieceTokenizer
+from pictrieve.text import WordPieceTokenizer, load_tokenizer
 
 CODE_POINTS = [chr(c) for c in range(0x110000) if not 0xD800 <= c <= 0xDFFF]
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
@@ -22,55 +23,14 @@ OPTIONS: list[dict[str, Any]] = [
     {"lowercase": True, "strip_accents": False},
     {"lowercase": False, "strip_accents": True},
 ]
-# Ranges from which random texts are drawn: scripts, marks, controls, private use, astral planes.
-RANGES = [
-    *[(0x00, 0x7F), (0x80, 0x24F), (0x300, 0x5FF), (0x900, 0xDFF), (0x1100, 0x11FF), (0xAC00, 0xD7A3)],
-    *[
-        (0x1B00, 0x1BFF),
-        (0x1C00, 0x1DFF),
-        (0xA950, 0xA9FF),
-        (0x302A, 0x3030),
-        (0x4E00, 0x9FFF),
-        (0xF900, 0xFAFF),
-    ],
-    *[
-        (0xE000, 0xE010),
-        (0x1D150, 0x1D172),
-        (0x10A00, 0x11FFF),
-        (0x1F300, 0x1F600),
-        (0x10000, 0x1FFFF),
-        (0, 0xD7FF),
-    ],
-]
-# Marks that survive stripping, marks that do not, and two that keep others apart.
-MARKS = "\u302e\u302f\U0001d165\U0001d166\U0001d16d\U00016ff0\u1b44\ua953\u0300\u0345\u0340\u0f73"
-MARKS += "\u034f\u1cf4\x01\u200d"
-
-
-def count_differences(ours: WordPieceTokenizer, reference: Any, texts: list[str]) -> int:
-    batch = ours.encode_batch(texts, padding=False)
-    ends = batch.offsets.tolist()
-    ids = batch.ids.tolist()
-    expected = [encoding.ids for encoding in reference.encode_batch(texts)]
-    return sum(ids[begin:end] != row for begin, end, row in zip(ends, ends[1:], expected, strict=False))
 
 
 def random_texts(count: int) -> list[str]:
-    chance = random.Random(20240607)
-    texts = []
-    for _ in range(count):
-        parts = []
-        for _ in range(chance.randrange(12)):
-            kind = chance.random()
-            if kind < 0.3:
-                parts.append("".join(chance.choices(MARKS, k=chance.randrange(5))))
-            elif kind < 0.4:
-                parts.append(chance.choice([*SPECIAL, "[", "[mask]", "[UNK"]))
-            else:
-                first, last = chance.choice(RANGES)
-                parts += [chr(chance.randint(first, last)) for _ in range(chance.randrange(5))]
-        texts.append("".join(parts))
-    return texts
+    return text_samples.random_texts(count, [*SPECIAL, "[mask]"])
+
+
+def count_differences(ours: WordPieceTokenizer, reference: Any, texts: list[str]) -> int:
+    return len(text_samples.differing_from(reference, ours, texts))
 
 
 def pair(folder: Path, cased: bool, **options: Any) -> tuple[WordPieceTokenizer, BertWordPieceTokenizer]:
@@ -82,7 +42,7 @@ def pair(folder: Path, cased: bool, **options: Any) -> tuple[WordPieceTokenizer,
 @pytest.mark.parametrize("cased", [False, True])
 def test_glosses(data: Path, glosses: list[str], cased: bool) -> None:
     ours, reference = pair(data, cased, lowercase=not cased)
-    assert count_differences(ours, reference, glosses[:40_000]) == 0
+    assert count_differences(ours, reference, glosses[:40_000] + text_samples.SAMPLES) == 0
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
@@ -149,3 +109,19 @@ def test_decode(data: Path, glosses: list[str], skip: bool) -> None:
     for encoding in reference.encode_batch(glosses[:3_000] + random_texts(1_000)):
         expected = reference.decode(encoding.ids, skip_special_tokens=skip)
         assert ours.decode(encoding.ids, skip_special_tokens=skip) == expected
+
+
+def test_mpnet_folder(data: Path, glosses: list[str], tmp_path: Path) -> None:
+    # MPNet has BERT's pieces in RoBERTa's frame.
+    lines = (data / "tokenizers" / "bert-base-uncased.vocab.txt").read_text(encoding="utf-8").split("\n")
+    vocab = {token: i for i, token in enumerate([*("<s>", "<pad>", "</s>", "<unk>"), *lines[:-1], "<mask>"])}
+    reference = MPNetTokenizer(vocab, mask_token=AddedToken("<mask>", lstrip=True, special=True))
+    reference.save_pretrained(tmp_path)
+    ours = load_tokenizer(tmp_path)
+    texts = [*glosses[:5_000], "a  <mask> b", "<s>x</s>", "<pad>", *random_texts(2_000)]
+    assert count_differences(ours, reference.backend_tokenizer, texts) == 0
+    assert (ours.frame.prefix, ours.frame.pad_token) == (("<s>",), "<pad>")
+    ours._folder = None
+    ours.save_pretrained(tmp_path / "again")
+    again = Tokenizer.from_file(str(tmp_path / "again" / "tokenizer.json"))
+    assert count_differences(load_tokenizer(tmp_path / "again"), again, texts) == 0

@@ -22,6 +22,7 @@ LAYERS: dict[str, tuple[set[str], tuple[str, ...]]] = {
     "nn": ({"base"}, ("torch/", "nlohmann/")),
     "runtime": ({"base", "nn"}, ("hwy/", "oneapi/", "torch/")),
     "encode": ({"base", "image", "text", "runtime", "nn"}, ()),
+    "detect": ({"base", "runtime"}, ()),
     "index": ({"base"}, ("hwy/", "faiss/")),
     "rank": ({"base", "index"}, ()),
     "evaluate": ({"base"}, ()),

@@ -8,8 +8,10 @@
 
 #include "pictrieve/base/matrix.h"
 #include "pictrieve/base/parallel.h"
+#include "pictrieve/encode/pooling.h"
 #include "pictrieve/image/preprocess.h"
 #include "pictrieve/image/source.h"
+#include "pictrieve/nn/script_network.h"
 #include "pictrieve/runtime/image_network.h"
 
 namespace pictrieve {
@@ -23,7 +25,13 @@ struct ImageFailure {
 /// Where the results go, row i for picture i; leave a matrix empty and that part is not computed.
 struct ImageRows {
   MatrixView<float> features{};       ///< (n, dim)
-  MatrixView<float> probabilities{};  ///< (n, classes): softmax of the logits
+  MatrixView<float> probabilities{};  ///< (n, classes): softmax of the logits, of the first view
+};
+
+/// y = matrix (x - mean) of a vector x of unit length.
+struct Whitening {
+  std::vector<float> mean{};  ///< (cols)
+  Matrix<float> matrix{};     ///< (dim, cols); no rows: x stays as it is
 };
 
 class ImageEncoder {
@@ -36,10 +44,20 @@ class ImageEncoder {
     int64_t first_index = 0;  ///< number of images[0] in the caller's own list, for messages
   };
 
-  ImageEncoder(std::shared_ptr<const ImageNetwork> network, Preprocess preprocess);
+  /// How a picture becomes a vector: the network's or the pooled vector of each view; of several views the mean of
+  /// their unit vectors; then whitening. A view of a size that the network cannot take is std::invalid_argument.
+  struct Description {
+    std::vector<Preprocess> views;
+    MapPooling pooling = MapPooling::Own;
+    Whitening whitening{};
+  };
 
-  int dim() const { return network_->dim(); }
-  int classes() const { return network_->classes(); }
+  ImageEncoder(std::shared_ptr<const ImageNetwork> network, Description description);
+  /// A TorchScript has neither feature map nor classes.
+  ImageEncoder(std::shared_ptr<const ScriptNetwork> script, Description description);
+
+  int dim() const { return description_.whitening.matrix.rows() > 0 ? whitened_dim() : dim_; }
+  int classes() const { return network_ ? network_->classes() : 0; }
 
   /// Each thread takes one picture at a time through all the steps, so that one decodes while another computes.
   /// Returns the failures by index. Any number of threads may call it at once.
@@ -47,8 +65,17 @@ class ImageEncoder {
                                    const Monitor& monitor = {}) const;
 
  private:
+  friend class ImageEncoding;
+  int whitened_dim() const { return static_cast<int>(description_.whitening.matrix.rows()); }
+  void check_whitening() const;
+  /// dim_ numbers, not normalised, and the logits where wanted, of one prepared picture.
+  void describe(const float* pixels, size_t view, std::span<float> vector, MatrixView<float> logits) const;
+
   std::shared_ptr<const ImageNetwork> network_;
-  Preprocess preprocess_;
+  std::shared_ptr<const ScriptNetwork> script_;
+  Description description_;
+  std::vector<FeatureMapShape> maps_;  ///< of the views, where they are pooled
+  int dim_ = 0;                        ///< before whitening
 };
 
 }  // namespace pictrieve

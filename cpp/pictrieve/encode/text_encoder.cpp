@@ -15,10 +15,11 @@ int64_t length(const PackedTokens& tokens, int64_t text) {
   return tokens.offsets[static_cast<size_t>(text) + 1] - tokens.offsets[static_cast<size_t>(text)];
 }
 
-/// Longest first: the last pieces handed out are small, so threads finish together.
+/// Texts that have tokens, longest first: the last pieces handed out are small, so threads finish together.
 std::vector<int64_t> order_by_length(const PackedTokens& tokens) {
   std::vector<int64_t> order(tokens.offsets.size() - 1);
   std::iota(order.begin(), order.end(), int64_t{0});
+  std::erase_if(order, [&](int64_t text) { return length(tokens, text) == 0; });
   std::stable_sort(order.begin(), order.end(),
                    [&](int64_t a, int64_t b) { return length(tokens, a) > length(tokens, b); });
   return order;
@@ -54,13 +55,14 @@ PackedTokens gather(const PackedTokens& tokens, std::span<const int64_t> texts) 
 
 }  // namespace
 
-TextEncoder::TextEncoder(std::shared_ptr<const TextNetwork> network, WordPieceTokenizer tokenizer,
+TextEncoder::TextEncoder(std::shared_ptr<const TextNetwork> network, std::shared_ptr<const Tokenizer> tokenizer,
                          const Options& options)
     : network_(std::move(network)), tokenizer_(std::move(tokenizer)), options_(options) {
-  require(options.max_length >= 3 && options.max_length <= network_->max_tokens(), "max_length: expected 3 to ",
-          network_->max_tokens(), " tokens, got ", options.max_length);
-  require(tokenizer_.vocab_size() <= network_->config().vocab_size, "vocabulary: expected at most ",
-          network_->config().vocab_size, " tokens for this network, got ", tokenizer_.vocab_size());
+  const int64_t least = tokenizer_->least_length() + 1;
+  require(options.max_length >= least && options.max_length <= network_->max_tokens(), "max_length: expected ", least,
+          " to ", network_->max_tokens(), " tokens, got ", options.max_length);
+  require(tokenizer_->vocab_size() <= network_->vocab_size(), "vocabulary: expected at most ", network_->vocab_size(),
+          " tokens for this network, got ", tokenizer_->vocab_size());
 }
 
 Truncation TextEncoder::encode(std::span<const std::string_view> texts, bool normalize, MatrixView<float> rows,
@@ -68,8 +70,11 @@ Truncation TextEncoder::encode(std::span<const std::string_view> texts, bool nor
   require(rows.rows == static_cast<int64_t>(texts.size()) && rows.cols == dim(), "rows: expected (", texts.size(), ", ",
           dim(), "), got (", rows.rows, ", ", rows.cols, ")");
   if (texts.empty()) return {};
-  const PackedTokens tokens = tokenizer_.encode_batch(texts, options_.max_length);
+  const PackedTokens tokens = tokenizer_->encode_batch(texts, options_.max_length);
   const std::vector<int64_t> order = order_by_length(tokens);
+  for (int64_t text = 0; text < rows.rows; ++text)
+    if (length(tokens, text) == 0) std::fill_n(rows.row(text), rows.cols, 0.0F);
+  if (order.empty()) return {tokens.truncated_texts, tokens.lost_tokens};
   const auto total = static_cast<int64_t>(tokens.ids.size());
   // Little work is spread over all threads; much work goes in pieces at which the network is fastest.
   const int64_t budget = std::min<int64_t>(network_->preferred_tokens(), (total + num_threads() - 1) / num_threads());

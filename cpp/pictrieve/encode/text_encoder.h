@@ -8,7 +8,7 @@
 #include "pictrieve/base/matrix.h"
 #include "pictrieve/base/parallel.h"
 #include "pictrieve/runtime/text_network.h"
-#include "pictrieve/text/wordpiece.h"
+#include "pictrieve/text/tokenizer.h"
 
 namespace pictrieve {
 
@@ -21,22 +21,24 @@ struct Truncation {
 class TextEncoder {
  public:
   struct Options {
-    Pooling pooling = Pooling::kMean;
-    int64_t max_length = 256;  ///< tokens of a text, [CLS] and [SEP] included; longer texts are cut
+    Pooling pooling = Pooling::Mean;
+    int64_t max_length = 256;  ///< tokens of a text, special ones included; longer texts are cut
   };
 
-  TextEncoder(std::shared_ptr<const TextNetwork> network, WordPieceTokenizer tokenizer, const Options& options);
+  TextEncoder(std::shared_ptr<const TextNetwork> network, std::shared_ptr<const Tokenizer> tokenizer,
+              const Options& options);
 
   int dim() const { return network_->dim(); }
 
   /// Writes row i of `rows` (texts, dim) for text i, of unit length where `normalize`. The monitor counts texts.
-  /// Texts run sorted by length in packed pieces, so the order of the input costs nothing.
+  /// Texts run sorted by length in packed pieces, so the order of the input costs nothing. A text without a
+  /// single token (an empty one where the tokenizer adds nothing) gets zeros.
   Truncation encode(std::span<const std::string_view> texts, bool normalize, MatrixView<float> rows,
                     const Monitor& monitor = {}) const;
 
  private:
   std::shared_ptr<const TextNetwork> network_;
-  WordPieceTokenizer tokenizer_;
+  std::shared_ptr<const Tokenizer> tokenizer_;
   Options options_;
 };
 

@@ -1,120 +1,160 @@
-#include "pictrieve/nn/bert.h"
-
-#include <string>
-
+// BERT (Devlin et al., arXiv:1810.04805) and the encoders that share its layers, with the parameter names of
+// transformers' BertModel: RoBERTa, XLM-RoBERTa and CamemBERT (positions count from the padding token's id + 1),
+// ELECTRA (embeddings may be narrower), DistilBERT (no segments), MPNet (no segments, a bias for each distance:
+// Song et al., arXiv:2004.09297). Reads model_type, vocab_size, hidden_size, embedding_size, num_hidden_layers,
+// num_attention_heads, intermediate_size, max_position_embeddings, type_vocab_size, pad_token_id, layer_norm_eps,
+// hidden_act, hidden_dropout_prob, attention_probs_dropout_prob, and what DistilBERT calls these.
 #include "pictrieve/base/error.h"
-#include "pictrieve/nn/recorder.h"
+#include "pictrieve/nn/bert_names.h"
+#include "pictrieve/nn/text_settings.h"
 
 namespace pictrieve {
 namespace {
 
-using torch::nn::Module;
+constexpr double kDropout = 0.1;
+constexpr double kEpsilon = 1e-12;
+constexpr int kBuckets = 32;
 
-std::shared_ptr<Layer> linear(Module& parent, const char* name, int64_t out, int64_t in) {
-  return parent.register_module(name, std::make_shared<Layer>(torch::IntArrayRef{out, in}, true));
+struct Settings {
+  int width, embedding_width, wide, layers, heads, vocabulary, positions;
+  int segments = 0;  ///< none
+  int position_offset = 0;
+  bool relative = false;
+  double epsilon = kEpsilon;
+  double dropout = kDropout;            ///< of embeddings and of what a layer's second half adds
+  double attended_dropout = kDropout;   ///< of what its first half adds
+  double attention_dropout = kDropout;  ///< of attention weights
+  Activation activation = Activation::Gelu;
+};
+
+Settings distilbert_settings(const NetworkConfig& config) {
+  const int width = config.size("dim");
+  return {.width = width,
+          .embedding_width = width,
+          .wide = config.size("hidden_dim"),
+          .layers = layers_of(config, "n_layers"),
+          .heads = heads_of(config, "n_heads", "dim"),
+          .vocabulary = config.size("vocab_size"),
+          .positions = config.size("max_position_embeddings"),
+          .dropout = dropout_of(config, "dropout", kDropout),
+          .attended_dropout = 0,
+          .attention_dropout = dropout_of(config, "attention_dropout", kDropout),
+          .activation = activation_named(config.word("activation", "gelu"))};
 }
 
-std::shared_ptr<Layer> layer_norm(Module& parent, int64_t dim) {
-  return parent.register_module("LayerNorm", std::make_shared<Layer>(torch::IntArrayRef{dim}, true));
+Settings bert_settings(const NetworkConfig& config, BertKind kind) {
+  const int width = config.size("hidden_size");
+  const double dropout = dropout_of(config, "hidden_dropout_prob", kDropout);
+  const bool mpnet = kind == BertKind::Mpnet, roberta = kind == BertKind::Roberta;
+  const std::string type = config.word("position_embedding_type", "absolute");
+  require(type == "absolute", "network configuration: expected position_embedding_type 'absolute', got '", type, "'");
+  const int buckets = config.size("relative_attention_num_buckets", kBuckets);
+  require(!mpnet || buckets == kBuckets, "network configuration: relative_attention_num_buckets: expected ", kBuckets,
+          ", got ", buckets);
+  refuse(config, "is_decoder", true);
+  return {.width = width,
+          .embedding_width = kind == BertKind::Electra ? config.size("embedding_size", width) : width,
+          .wide = config.size("intermediate_size"),
+          .layers = layers_of(config, "num_hidden_layers"),
+          .heads = heads_of(config, "num_attention_heads", "hidden_size"),
+          .vocabulary = config.size("vocab_size"),
+          .positions = config.size("max_position_embeddings"),
+          .segments = mpnet ? 0 : config.size("type_vocab_size", 2),
+          .position_offset = mpnet     ? 2
+                             : roberta ? config.integer("pad_token_id", 1) + 1
+                                       : 0,
+          .relative = mpnet,
+          .epsilon = epsilon_of(config, "layer_norm_eps", kEpsilon),
+          .dropout = dropout,
+          .attended_dropout = dropout,
+          .attention_dropout = dropout_of(config, "attention_probs_dropout_prob", kDropout),
+          .activation = activation_named(config.word("hidden_act", "gelu"))};
 }
 
-std::shared_ptr<Layer> table(Module& parent, const char* name, int64_t entries, int64_t dim) {
-  return parent.register_module(name, std::make_shared<Layer>(torch::IntArrayRef{entries, dim}, false));
+Settings settings_of(const NetworkConfig& config) {
+  const BertKind kind = bert_kind(config);
+  Settings settings = kind == BertKind::Distilbert ? distilbert_settings(config) : bert_settings(config, kind);
+  require(settings.position_offset >= 0 && settings.position_offset < settings.positions,
+          "network configuration: expected max_position_embeddings beyond pad_token_id + 1, got ", settings.positions,
+          " and ", settings.position_offset);
+  return settings;
 }
 
-std::shared_ptr<Module> group(Module& parent, const char* name) {
-  return parent.register_module(name, std::make_shared<Module>());
-}
-
-/// Sizes come from a file: products of two bounded ones fit in 64 bits, and no network has as many layers.
-void check_sizes(const BertConfig& config) {
-  const auto check = [](const char* name, int size, int most) {
-    require(size >= 1 && size <= most, "BERT configuration: ", name, ": expected 1 to ", most, ", got ", size);
-  };
-  constexpr int kMost = 1 << 24, kMostLayers = 1 << 12;
-  check("vocab_size", config.vocab_size, kMost);
-  check("hidden_size", config.hidden_size, kMost);
-  check("num_hidden_layers", config.num_hidden_layers, kMostLayers);
-  check("num_attention_heads", config.num_attention_heads, kMost);
-  check("intermediate_size", config.intermediate_size, kMost);
-  check("max_position_embeddings", config.max_position_embeddings, kMost);
-  check("type_vocab_size", config.type_vocab_size, kMost);
-}
-
-const BertConfig& checked(const BertConfig& config) {
-  check_sizes(config);
-  require(config.layer_norm_eps > 0, "BERT configuration: expected a positive layer_norm_eps, got ",
-          config.layer_norm_eps);
-  require(config.hidden_size % config.num_attention_heads == 0,
-          "BERT configuration: expected hidden_size to be a multiple of num_attention_heads, got ", config.hidden_size,
-          " and ", config.num_attention_heads);
-  return config;
-}
-
-}  // namespace
-
-class BertLayer : public Module {
+class BertLayer : public Block {
  public:
-  explicit BertLayer(const BertConfig& config) : heads_(config.num_attention_heads), epsilon_(config.layer_norm_eps) {
-    const int dim = config.hidden_size;
-    const auto attention = group(*this, "attention");
-    const auto self = group(*attention, "self");
-    query_ = linear(*self, "query", dim, dim);
-    key_ = linear(*self, "key", dim, dim);
-    value_ = linear(*self, "value", dim, dim);
-    const auto attended = group(*attention, "output");
-    mix_ = linear(*attended, "dense", dim, dim);
-    mix_norm_ = layer_norm(*attended, dim);
-    widen_ = linear(*group(*this, "intermediate"), "dense", config.intermediate_size, dim);
-    const auto output = group(*this, "output");
-    narrow_ = linear(*output, "dense", dim, config.intermediate_size);
-    narrow_norm_ = layer_norm(*output, dim);
+  explicit BertLayer(const Settings& settings)
+      : settings_(settings),
+        attention_{.heads = settings.heads,
+                   .dropout = settings.attention_dropout,
+                   .bias = settings.relative ? RelativeBias::Buckets : RelativeBias::None} {
+    const int dim = settings.width;
+    query_ = linear("attention.self.query", dim, dim);
+    key_ = linear("attention.self.key", dim, dim);
+    value_ = linear("attention.self.value", dim, dim);
+    mix_ = linear("attention.output.dense", dim, dim);
+    mix_norm_ = layer_norm("attention.output.LayerNorm", dim);
+    widen_ = linear("intermediate.dense", settings.wide, dim);
+    narrow_ = linear("output.dense", dim, settings.wide);
+    narrow_norm_ = layer_norm("output.LayerNorm", dim);
   }
 
-  Value forward(Ops& ops, const Value& x) const {
-    const Value attended = ops.attention(ops.linear(x, *query_), ops.linear(x, *key_), ops.linear(x, *value_), heads_);
-    const Value mixed = ops.layer_norm(ops.add(ops.linear(attended, *mix_), x), *mix_norm_, epsilon_);
-    const Value wide = ops.activate(ops.linear(mixed, *widen_), Activation::Gelu);
-    return ops.layer_norm(ops.add(ops.linear(wide, *narrow_), mixed), *narrow_norm_, epsilon_);
+  Value forward(Ops& ops, const Value& x, const torch::Tensor& bias) const {
+    const Value attended =
+        ops.attention(ops.linear(x, *query_), ops.linear(x, *key_), ops.linear(x, *value_), attention_, bias);
+    const Value added = ops.dropout(ops.linear(attended, *mix_), settings_.attended_dropout);
+    const Value mixed = ops.layer_norm(ops.add(added, x), *mix_norm_, settings_.epsilon);
+    const Value wide = ops.activate(ops.linear(mixed, *widen_), settings_.activation);
+    const Value narrow = ops.dropout(ops.linear(wide, *narrow_), settings_.dropout);
+    return ops.layer_norm(ops.add(narrow, mixed), *narrow_norm_, settings_.epsilon);
   }
 
  private:
-  int heads_;
-  double epsilon_;
+  Settings settings_;
+  AttentionOptions attention_;
   std::shared_ptr<Layer> query_, key_, value_, mix_, mix_norm_, widen_, narrow_, narrow_norm_;
 };
 
-BertModule::BertModule(const BertConfig& bert_config) : config(checked(bert_config)) {
-  const auto embeddings = group(*this, "embeddings");
-  words_ = table(*embeddings, "word_embeddings", config.vocab_size, config.hidden_size);
-  positions_ = table(*embeddings, "position_embeddings", config.max_position_embeddings, config.hidden_size);
-  segments_ = table(*embeddings, "token_type_embeddings", config.type_vocab_size, config.hidden_size);
-  norm_ = layer_norm(*embeddings, config.hidden_size);
-  const auto list = group(*group(*this, "encoder"), "layer");
-  for (int i = 0; i < config.num_hidden_layers; ++i) {
-    layers_.push_back(list->register_module(std::to_string(i), std::make_shared<BertLayer>(config)));
+class Bert : public TextModule {
+ public:
+  explicit Bert(const NetworkConfig& config) : settings_(settings_of(config)) {
+    dim = hidden = settings_.width;
+    vocab_size = settings_.vocabulary;
+    max_tokens = settings_.positions - settings_.position_offset;
+    position_offset = settings_.position_offset;
+    const int narrow = settings_.embedding_width;
+    words_ = table("embeddings.word_embeddings", vocab_size, narrow);
+    positions_ = table("embeddings.position_embeddings", settings_.positions, narrow);
+    if (settings_.segments > 0) segments_ = table("embeddings.token_type_embeddings", settings_.segments, narrow);
+    norm_ = layer_norm("embeddings.LayerNorm", narrow);
+    if (narrow != dim) widen_ = linear("embeddings_project", dim, narrow);
+    for (int i = 0; i < settings_.layers; ++i)
+      layers_.push_back(make<BertLayer>("encoder.layer." + std::to_string(i), settings_));
+    if (settings_.relative) distances_ = table("encoder.relative_attention_bias", kBuckets, settings_.heads);
   }
-  linear(*group(*this, "pooler"), "dense", config.hidden_size, config.hidden_size);
-}
 
-BertModule::~BertModule() = default;
+  Value forward(Ops& ops, const TextInputs& inputs) const override {
+    Value x = ops.embedding(inputs.ids, *words_);
+    if (segments_) x = ops.add(x, ops.embedding(inputs.segments, *segments_));
+    x = ops.add(x, ops.embedding(inputs.positions, *positions_));
+    x = ops.dropout(ops.layer_norm(x, *norm_, settings_.epsilon), settings_.dropout);
+    if (widen_) x = ops.linear(x, *widen_);
+    const torch::Tensor bias = distances_ ? distances_->weight : torch::Tensor();
+    for (const auto& layer : layers_) x = layer->forward(ops, x, bias);
+    return x;
+  }
 
-Value BertModule::forward(Ops& ops, const TextInputs& inputs) const {
-  const Value words = ops.embedding(inputs.ids, *words_);
-  const Value placed = ops.add(words, ops.embedding(inputs.segments, *segments_));
-  Value x =
-      ops.layer_norm(ops.add(placed, ops.embedding(inputs.positions, *positions_)), *norm_, config.layer_norm_eps);
-  for (const auto& layer : layers_) x = layer->forward(ops, x);
-  return x;
-}
+ private:
+  Settings settings_;
+  std::shared_ptr<Layer> words_, positions_, segments_, norm_, widen_, distances_;
+  std::vector<std::shared_ptr<BertLayer>> layers_;
+};
 
-Graph record(const BertModule& module) {
-  Recorder recorder;
-  const Value ids = recorder.input("ids");
-  const Value positions = recorder.input("positions");
-  const Value segments = recorder.input("segments");
-  recorder.output("hidden", module.forward(recorder, {ids, positions, segments}));
-  return recorder.take();
+}  // namespace
+
+TextFamily bert_family() {
+  return {"bert", bert_variants(),
+          [](const NetworkConfig& config) -> std::shared_ptr<TextModule> { return std::make_shared<Bert>(config); },
+          bert_layouts()};
 }
 
 }  // namespace pictrieve

@@ -2,59 +2,70 @@
 
 #include <torch/types.h>
 
-#include "pictrieve/base/error.h"
-#include "pictrieve/nn/bert.h"
 #include "pictrieve/nn/parameters.h"
 #include "pictrieve/nn/registry.h"
+#include "pictrieve/nn/torch_errors.h"
 
 namespace pictrieve {
 namespace {
 
-/// The result of `make`; Torch's exceptions are told in one line, without their stack trace.
-template <typename Make>
-auto without_torch_errors(const std::string& subject, const Make& make) {
-  try {
-    return make();
-  } catch (const c10::Error& error) {
-    throw Error(message(subject, ": ", error.what_without_backtrace()));
-  }
+/// The module of `architecture` on these weights, in whatever layout they are.
+template <class Module>
+std::shared_ptr<Module> load(const Family<Module>& family, const std::string& architecture, const NetworkConfig& config,
+                             const StateDict& weights) {
+  const NetworkConfig settings = family.settings(architecture, config);
+  const auto module = family.make(settings);
+  load_parameters(*module, weights, rules_for(weights, family.layouts, settings), Fill::Borrow);
+  return module;
 }
 
-/// `fill` gives a new module its parameters.
-template <typename FillModule>
-ImageGraph image_graph(const std::string& architecture, const FillModule& fill) {
-  return without_torch_errors("image network " + architecture, [&] {
-    const auto module = make_image_module(architecture);
-    fill(*module);
-    return ImageGraph{record(*module), module->dim, module->classes, module->input_size};
-  });
+ImageGraph image_graph(const ImageModule& module) {
+  return {record(module), module.dim, module.classes, module.input_size, module.least_size};
 }
 
-template <typename FillModule>
-Graph text_graph(const BertConfig& config, const FillModule& fill) {
-  return without_torch_errors("text network", [&] {
-    BertModule module(config);
-    fill(module);
-    return record(module);
-  });
+TextGraph text_graph(const TextModule& module) {
+  TextGraph network{record(module),    record_projection(module), module.dim,    module.hidden, module.vocab_size,
+                    module.max_tokens, module.position_offset,    module.pooling};
+  if (network.projection.nodes.size() == 1) network.projection = {};  // nothing but its input
+  return network;
 }
 
 }  // namespace
 
-ImageGraph freeze_image_network(const std::string& architecture, const StateDict& weights) {
-  return image_graph(architecture, [&](ImageModule& module) { load_parameters(module, weights, Fill::Borrow); });
+ImageFacts image_facts(const std::string& architecture, const NetworkConfig& config) {
+  return without_torch_errors("image network " + architecture, [&]() -> ImageFacts {
+    const auto module = make_image_module(architecture, config);
+    return {module->dim, module->classes, module->input_size, module->least_size};
+  });
 }
 
-ImageGraph random_image_network(const std::string& architecture, uint64_t seed) {
-  return image_graph(architecture, [&](ImageModule& module) { randomize_parameters(module, seed); });
+ImageGraph freeze_image_network(const std::string& architecture, const NetworkConfig& config,
+                                const StateDict& weights) {
+  return without_torch_errors("image network " + architecture, [&] {
+    return image_graph(*load(image_family(architecture), architecture, config, weights));
+  });
 }
 
-Graph freeze_text_network(const BertConfig& config, const StateDict& weights) {
-  return text_graph(config, [&](BertModule& module) { load_parameters(module, weights, Fill::Borrow); });
+ImageGraph random_image_network(const std::string& architecture, const NetworkConfig& config, uint64_t seed) {
+  return without_torch_errors("image network " + architecture, [&] {
+    const auto module = make_image_module(architecture, config);
+    randomize_parameters(*module, seed);
+    return image_graph(*module);
+  });
 }
 
-Graph random_text_network(const BertConfig& config, uint64_t seed) {
-  return text_graph(config, [&](BertModule& module) { randomize_parameters(module, seed); });
+TextGraph freeze_text_network(const std::string& architecture, const NetworkConfig& config, const StateDict& weights) {
+  return without_torch_errors("text network " + architecture, [&] {
+    return text_graph(*load(text_family(architecture), architecture, config, weights));
+  });
+}
+
+TextGraph random_text_network(const std::string& architecture, const NetworkConfig& config, uint64_t seed) {
+  return without_torch_errors("text network " + architecture, [&] {
+    const auto module = make_text_module(architecture, config);
+    randomize_parameters(*module, seed);
+    return text_graph(*module);
+  });
 }
 
 }  // namespace pictrieve

@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "pictrieve/nn/bert_config.h"
 #include "pictrieve/nn/graph.h"
+#include "pictrieve/nn/network_config.h"
 #include "pictrieve/nn/state_dict.h"
 
 namespace pictrieve {
@@ -16,18 +16,39 @@ struct ImageGraph {
   int dim = 0;
   int classes = 0;
   int input_size = 0;
+  int least_size = 1;
 };
 
-/// Weights are borrowed from the state dict's memory, which the graph keeps. Throws std::invalid_argument for an
-/// unknown architecture, FormatError where a key is missing, extra or misshapen, Error where Torch fails.
-ImageGraph freeze_image_network(const std::string& architecture, const StateDict& weights);
-ImageGraph random_image_network(const std::string& architecture, uint64_t seed);
+struct TextGraph {
+  Graph graph;       ///< inputs "ids", "positions" and "segments", output "hidden"
+  Graph projection;  ///< input "pooled", output "projected"; no nodes where nothing follows pooling
+  int dim = 0;
+  int hidden = 0;
+  int vocab_size = 0;
+  int max_tokens = 0;
+  int position_offset = 0;
+  std::string pooling;
+};
 
-/// Inputs "ids", "positions" and "segments", output "hidden". Throws std::invalid_argument for sizes that no network
-/// has, and otherwise as above.
-Graph freeze_text_network(const BertConfig& config, const StateDict& weights);
-Graph random_text_network(const BertConfig& config, uint64_t seed);
+/// Weights, in any layout that the architecture's family knows, are borrowed from the state dict's memory, which the
+/// graph keeps. Throws std::invalid_argument for an unknown architecture or settings that make no network, FormatError
+/// where a key is missing, extra or misshapen, Error where Torch fails.
+ImageGraph freeze_image_network(const std::string& architecture, const NetworkConfig& config, const StateDict& weights);
+ImageGraph random_image_network(const std::string& architecture, const NetworkConfig& config, uint64_t seed);
+TextGraph freeze_text_network(const std::string& architecture, const NetworkConfig& config, const StateDict& weights);
+TextGraph random_text_network(const std::string& architecture, const NetworkConfig& config, uint64_t seed);
 
+/// What an image network is like, without its weights.
+struct ImageFacts {
+  int dim = 0;
+  int classes = 0;
+  int input_size = 0;
+  int least_size = 1;
+};
+ImageFacts image_facts(const std::string& architecture, const NetworkConfig& config);
+
+/// Families and variants by name.
 std::vector<std::string> image_architectures();
+std::vector<std::string> text_architectures();
 
 }  // namespace pictrieve

@@ -2,8 +2,10 @@
 
 #include <torch/torch.h>
 
+#include <algorithm>
 #include <cmath>
 #include <memory>
+#include <set>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -25,18 +27,11 @@ std::string shape_text(torch::IntArrayRef shape) {
   return text.str();
 }
 
-using Slots = std::vector<std::pair<std::string, torch::Tensor>>;
-
-Slots slots_of(const torch::nn::Module& module) {
-  Slots slots;
-  for (const auto& item : module.named_parameters()) slots.emplace_back(item.key(), item.value());
-  for (const auto& item : module.named_buffers()) slots.emplace_back(item.key(), item.value());
-  return slots;
-}
+using Slots = std::vector<Block::Slot>;
 
 void refuse_unknown(const Slots& slots, const StateDict& weights) {
-  std::map<std::string, bool> known;
-  for (const auto& [name, tensor] : slots) known[name] = true;
+  std::set<std::string> known;
+  for (const Block::Slot& slot : slots) known.insert(slot.name);
   for (const auto& [name, tensor] : weights.tensors()) {
     require<FormatError>(known.count(name) || ends_with(name, "position_ids"), weights.source(), ": '", name,
                          "' is not a parameter of this network (got ", describe(tensor),
@@ -56,34 +51,42 @@ torch::Tensor tensor_from(const StateDict& weights, const std::string& name, tor
   return fill == Fill::Copy ? borrowed.clone() : borrowed;
 }
 
-void fill_slot(torch::Tensor slot, const std::string& name, const StateDict& weights, Fill fill) {
-  if (ends_with(name, "num_batches_tracked")) return;  // counts batches for momentum=None, which we do not use
-  const TensorView& found = weights.at(name);
-  require<FormatError>(slot.sizes() == torch::IntArrayRef(found.shape), weights.source(), ": '", name,
-                       "': expected shape ", shape_text(slot.sizes()), ", got ", shape_text(found.shape));
-  slot.set_data(tensor_from(weights, name, slot.sizes(), fill));
+void fill_slot(const Block::Slot& slot, const StateDict& weights, const std::vector<KeyRule>& rules, Fill fill) {
+  if (ends_with(slot.name, "num_batches_tracked")) return;  // counts batches for momentum=None, which we do not use
+  const std::string theirs = name_in_layout(slot.name, rules);
+  require<FormatError>(weights.contains(slot.name) || theirs == slot.name, weights.source(), ": '", theirs,
+                       "' is missing; are these the weights of another architecture?");
+  const TensorView& found = weights.at(slot.name);
+  require<FormatError>(slot.tensor->sizes() == torch::IntArrayRef(found.shape), weights.source(), ": '", theirs,
+                       "': expected shape ", shape_text(slot.tensor->sizes()), ", got ", shape_text(found.shape));
+  slot.tensor->set_data(tensor_from(weights, slot.name, slot.tensor->sizes(), fill));
+}
+
+double deviation(const std::string& name, const torch::Tensor& tensor) {
+  const double fan_in = static_cast<double>(tensor.numel() / std::max<int64_t>(tensor.size(0), 1));
+  if (ends_with(name, "embeddings.weight") || tensor.dim() == 3) return 0.02;
+  return std::sqrt((tensor.dim() == 4 ? 2.0 : 1.0) / fan_in);
 }
 
 }  // namespace
 
-void load_parameters(torch::nn::Module& module, const StateDict& weights, Fill fill) {
+void load_parameters(Block& network, const StateDict& weights, const std::vector<KeyRule>& rules, Fill fill) {
   const torch::NoGradGuard no_grad;
-  const Slots slots = slots_of(module);
-  refuse_unknown(slots, weights);
-  for (const auto& [name, slot] : slots) fill_slot(slot, name, weights, fill);
+  const Slots slots = slots_of(network);
+  const StateDict own = from_layout(weights, rules);
+  refuse_unknown(slots, own);
+  for (const Block::Slot& slot : slots) fill_slot(slot, own, rules, fill);
 }
 
-void randomize_parameters(torch::nn::Module& module, uint64_t seed) {
+void randomize_parameters(Block& network, uint64_t seed) {
   const torch::NoGradGuard no_grad;
   auto generator = at::make_generator<at::CPUGeneratorImpl>(seed);
-  for (auto& [name, slot] : slots_of(module)) {
-    torch::Tensor tensor = slot;
-    if (tensor.dim() >= 2) {
-      const double fan_in = static_cast<double>(tensor.numel() / tensor.size(0));
-      const bool table = ends_with(name, "embeddings.weight");
-      tensor.normal_(0, table ? 0.02 : std::sqrt((tensor.dim() == 4 ? 2.0 : 1.0) / fan_in), generator);
+  for (const auto& [name, tensor, buffer] : slots_of(network)) {
+    if (ends_with(name, "num_batches_tracked")) continue;
+    if (tensor->dim() >= 2) {
+      tensor->normal_(0, deviation(name, *tensor), generator);
     } else {
-      tensor.fill_(ends_with(name, "weight") || ends_with(name, "running_var") ? 1 : 0);
+      tensor->fill_(ends_with(name, "bias") || ends_with(name, "running_mean") ? 0 : 1);
     }
   }
 }

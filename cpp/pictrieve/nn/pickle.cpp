@@ -71,6 +71,8 @@ void PickleReader::step(uint8_t opcode) {
     }
     case kReduce:
       return reduce();
+    case kNewObject:
+      return make_object();
     case kBuild:
       return build();
     case kBinPersistent:
@@ -270,10 +272,22 @@ void PickleReader::reduce() {
   push(rules_.call(function->text, arguments->items));
 }
 
-/// The attributes that torch hangs on an OrderedDict (_metadata: versions of modules) say nothing about tensors.
+void PickleReader::make_object() {
+  const PickleValue* arguments = pop("arguments");
+  const PickleValue* of = pop("a class");
+  if (of->kind != Kind::Global || arguments->kind != Kind::Tuple || !arguments->items.empty())
+    fail("makes an object of something that is not a class");
+  push(rules_.make(of->text));
+}
+
+/// The attributes that torch hangs on an OrderedDict (_metadata: versions of modules) say nothing about tensors; those
+/// of an object are all it is.
 void PickleReader::build() {
-  pop("attributes");
-  top(Kind::Dict, "a dict to set attributes of; only an OrderedDict may have them");
+  const PickleValue* attributes = pop("attributes");
+  PickleValue* target = top(Kind::Dict, "a dict to set attributes of; only an OrderedDict may have them");
+  if (target->text.empty()) return;
+  if (attributes->kind != Kind::Dict || attributes == target) fail("has an object whose attributes are no dict");
+  target->items = attributes->items;
 }
 
 void PickleReader::fail(const std::string& what) const {

@@ -19,8 +19,8 @@ namespace pictrieve {
 struct PickleValue {
   enum class Kind : uint8_t { Mark, None, Bool, Int, Float, String, Tuple, List, Dict, Global, External };
   Kind kind = Kind::None;
-  int64_t integer = 0;                    ///< Bool, Int; External: the owner's number of the object
-  std::string text;                       ///< String; Global: "module.name"; External: its kind
+  int64_t integer = 0;  ///< Bool, Int; External: the owner's number of the object
+  std::string text;  ///< String; Global: "module.name"; External: its kind; Dict: the class whose attributes these are
   std::vector<const PickleValue*> items;  ///< Tuple, List; Dict: key, value, key, value, ...
 };
 
@@ -31,6 +31,8 @@ struct PickleRules {
   std::function<void(const std::string& global)> check_global;
   std::function<PickleValue(const std::string& global, const std::vector<const PickleValue*>& arguments)> call;
   std::function<PickleValue(const PickleValue& id)> persistent;
+  /// An object without attributes yet: a Dict whose text is the class.
+  std::function<PickleValue(const std::string& global)> make;
 };
 
 /// Reads pickles that follow one another in one stream. Values live as long as the reader.
@@ -60,6 +62,7 @@ class PickleReader {
   void remember(uint64_t index);
   void recall(uint64_t index);
   void reduce();
+  void make_object();
   void build();
   [[noreturn]] void fail(const std::string& what) const;
 

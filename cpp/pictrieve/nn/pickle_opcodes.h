@@ -34,6 +34,7 @@ enum PickleOpcode : uint8_t {
   kEmptyList = ']',
   kEmptyDict = '}',
   kProto = 0x80,
+  kNewObject = 0x81,
   kTuple1 = 0x85,
   kTuple2 = 0x86,
   kTuple3 = 0x87,

@@ -1,24 +1,26 @@
 #include "pictrieve/nn/recorder.h"
 
+#include <torch/utils.h>
+
 #include <utility>
 
 #include "pictrieve/base/error.h"
+#include "pictrieve/nn/modules.h"
 
 namespace pictrieve {
 namespace {
 
 Weight weight_of(const torch::Tensor& tensor) {
   if (!tensor.defined()) return {};
-  require(tensor.is_contiguous() && tensor.scalar_type() == torch::kFloat32,
-          "network: expected contiguous float32 parameters");
-  const auto owner = std::make_shared<const torch::Tensor>(tensor);
+  require(tensor.scalar_type() == torch::kFloat32, "network: expected float32 parameters");
+  const auto owner = std::make_shared<const torch::Tensor>(tensor.detach().contiguous());
   return {owner->const_data_ptr<float>(), tensor.sizes().vec(), owner};
 }
 
-Node node_of(OpKind kind, std::vector<int> inputs, std::initializer_list<torch::Tensor> weights = {}) {
+Node node_of(const Operation& operation, const Ops::Values& inputs, const std::vector<torch::Tensor>& weights) {
   Node node;
-  node.kind = kind;
-  node.inputs = std::move(inputs);
+  static_cast<Operation&>(node) = operation;
+  for (const Value& input : inputs) node.inputs.push_back(input.node);
   for (const torch::Tensor& weight : weights) node.weights.push_back(weight_of(weight));
   return node;
 }
@@ -31,53 +33,55 @@ Value Recorder::append(Node node) {
 }
 
 Value Recorder::input(const std::string& name) {
-  Node node = node_of(OpKind::Input, {});
-  node.name = name;
-  return append(std::move(node));
+  return append(node_of({.kind = OpKind::Input, .name = name}, {}, {}));
 }
 
 void Recorder::output(const std::string& name, const Value& value) { graph_.outputs[name] = value.node; }
 
-Value Recorder::conv2d(const Value& x, const Layer& layer, const ConvOptions& options) {
-  Node node = node_of(OpKind::Conv2d, {x.node}, {layer.weight, layer.bias});
-  node.conv = options;
+Value Recorder::apply(const Operation& operation, const Values& inputs, const std::vector<torch::Tensor>& weights) {
+  return append(node_of(operation, inputs, weights));
+}
+
+Value Recorder::apply_batch_norm(const Value& x, const BatchNorm& layer) {
+  return append(node_of({.kind = OpKind::BatchNorm, .epsilon = layer.epsilon}, {x},
+                        {layer.weight, layer.bias, layer.running_mean, layer.running_var}));
+}
+
+Value Recorder::apply_grid(const Value& x, GridFunction grid) {
+  Node node = node_of({.kind = OpKind::AddGrid}, {x}, {});
+  node.grid = [grid = std::move(grid)](int64_t height, int64_t width) {
+    const torch::NoGradGuard no_grad;
+    return weight_of(grid(height, width));
+  };
   return append(std::move(node));
 }
 
-Value Recorder::batch_norm(const Value& x, const BatchNorm& layer) {
-  Node node = node_of(OpKind::BatchNorm, {x.node}, {layer.weight, layer.bias, layer.running_mean, layer.running_var});
-  node.epsilon = layer.epsilon;
-  return append(std::move(node));
+Graph record(const ImageModule& module) {
+  const torch::NoGradGuard no_grad;
+  Recorder recorder;
+  const ImageValues values = module.forward(recorder, recorder.input("pixels"));
+  recorder.output("feature_map", values.feature_map);
+  recorder.output("features", values.features);
+  if (values.logits.exists()) recorder.output("logits", values.logits);
+  return recorder.take();
 }
 
-Value Recorder::activate(const Value& x, Activation activation) {
-  Node node = node_of(OpKind::Activate, {x.node});
-  node.activation = activation;
-  return append(std::move(node));
+Graph record(const TextModule& module) {
+  const torch::NoGradGuard no_grad;
+  Recorder recorder;
+  const Value ids = recorder.input("ids");
+  const Value positions = recorder.input("positions");
+  const Value segments = recorder.input("segments");
+  recorder.output("hidden", module.forward(recorder, {ids, positions, segments}));
+  return recorder.take();
 }
 
-Value Recorder::add(const Value& a, const Value& b) { return append(node_of(OpKind::Add, {a.node, b.node})); }
-
-Value Recorder::global_pool(const Value& x) { return append(node_of(OpKind::GlobalPool, {x.node})); }
-
-Value Recorder::linear(const Value& x, const Layer& layer) {
-  return append(node_of(OpKind::Linear, {x.node}, {layer.weight, layer.bias}));
-}
-
-Value Recorder::layer_norm(const Value& x, const Layer& layer, double epsilon) {
-  Node node = node_of(OpKind::LayerNorm, {x.node}, {layer.weight, layer.bias});
-  node.epsilon = epsilon;
-  return append(std::move(node));
-}
-
-Value Recorder::embedding(const Value& ids, const Layer& table) {
-  return append(node_of(OpKind::Embedding, {ids.node}, {table.weight}));
-}
-
-Value Recorder::attention(const Value& queries, const Value& keys, const Value& values, int heads) {
-  Node node = node_of(OpKind::Attention, {queries.node, keys.node, values.node});
-  node.heads = heads;
-  return append(std::move(node));
+Graph record_projection(const TextModule& module) {
+  const torch::NoGradGuard no_grad;
+  Recorder recorder;
+  const Value pooled = recorder.input("pooled");
+  recorder.output("projected", module.project(recorder, pooled));
+  return recorder.take();
 }
 
 }  // namespace pictrieve

@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "pictrieve/nn/graph.h"
 #include "pictrieve/nn/ops.h"
 
 namespace pictrieve {
@@ -14,15 +15,13 @@ class Recorder final : public Ops {
   /// The recorded graph; its weights keep the module's tensors alive.
   Graph take() { return std::move(graph_); }
 
-  Value conv2d(const Value& x, const Layer& layer, const ConvOptions& options) override;
-  Value batch_norm(const Value& x, const BatchNorm& layer) override;
-  Value activate(const Value& x, Activation activation) override;
-  Value add(const Value& a, const Value& b) override;
-  Value global_pool(const Value& x) override;
-  Value linear(const Value& x, const Layer& layer) override;
-  Value layer_norm(const Value& x, const Layer& layer, double epsilon) override;
-  Value embedding(const Value& ids, const Layer& table) override;
-  Value attention(const Value& queries, const Value& keys, const Value& values, int heads) override;
+  Value dropout(const Value& x, double) override { return x; }
+  Value drop_path(const Value& x, double) override { return x; }
+
+ protected:
+  Value apply(const Operation& operation, const Values& inputs, const std::vector<torch::Tensor>& weights) override;
+  Value apply_grid(const Value& x, GridFunction grid) override;
+  Value apply_batch_norm(const Value& x, const BatchNorm& layer) override;
 
  private:
   Value append(Node node);

@@ -1,49 +1,83 @@
 #include "pictrieve/nn/registry.h"
 
-#include <map>
+#include <algorithm>
 
 #include "pictrieve/base/error.h"
-#include "pictrieve/nn/efficientnet.h"
+#include "pictrieve/nn/families.h"
 #include "pictrieve/nn/frozen.h"
-#include "pictrieve/nn/recorder.h"
 
 namespace pictrieve {
 namespace {
 
-using Factory = std::shared_ptr<ImageModule> (*)();
-
-const std::map<std::string, Factory>& factories() {
-  static const std::map<std::string, Factory> table{
-      {"efficientnet_lite0", &make_efficientnet_lite0},
+const std::vector<ImageFamily>& image_families() {
+  static const std::vector<ImageFamily> families{
+      cifar_resnet_family(),
+      clip_resnet_family(),
+      convnext_family(),
+      efficientnet_family(),
+      inception_v3_family(),
+      mobilenet_v2_family(),
+      mobilenet_v3_family(),
+      resnet_family(),
+      squeezenet_family(),
+      vgg_family(),
+      vit_family(),
+      dinov2_family(),
+      clip_vision_family(),
+      siglip_vision_family(),
+      swin_family(),
   };
-  return table;
+  return families;
+}
+
+const std::vector<TextFamily>& text_families() {
+  static const std::vector<TextFamily> families{
+      bert_family(),
+      clip_text_family(),
+      gpt2_family(),
+      modernbert_family(),
+      siglip_text_family(),
+  };
+  return families;
+}
+
+template <class Module>
+std::vector<std::string> names_of(const std::vector<Family<Module>>& families) {
+  std::vector<std::string> names;
+  for (const auto& family : families) {
+    names.push_back(family.name);
+    for (const auto& [name, config] : family.variants)
+      if (name != family.name) names.push_back(name);
+  }
+  std::ranges::sort(names);
+  return names;
+}
+
+template <class Module>
+const Family<Module>& find_family(const std::vector<Family<Module>>& families, const std::string& architecture) {
+  for (const auto& family : families)
+    if (family.name == architecture || family.variants.count(architecture)) return family;
+  std::string known;
+  for (const std::string& name : names_of(families)) known += (known.empty() ? "" : ", ") + name;
+  throw std::invalid_argument(message("architecture: expected one of ", known, ", got '", architecture, "'"));
 }
 
 }  // namespace
 
-std::vector<std::string> image_architectures() {
-  std::vector<std::string> names;
-  for (const auto& [name, factory] : factories()) names.push_back(name);
-  return names;
+std::vector<std::string> image_architectures() { return names_of(image_families()); }
+std::vector<std::string> text_architectures() { return names_of(text_families()); }
+
+const ImageFamily& image_family(const std::string& architecture) { return find_family(image_families(), architecture); }
+const TextFamily& text_family(const std::string& architecture) { return find_family(text_families(), architecture); }
+
+std::shared_ptr<ImageModule> make_image_module(const std::string& architecture, const NetworkConfig& config) {
+  const ImageFamily& family = image_family(architecture);
+  return family.make(family.settings(architecture, config));
 }
 
-std::shared_ptr<ImageModule> make_image_module(const std::string& architecture) {
-  const auto found = factories().find(architecture);
-  if (found == factories().end()) {
-    std::string known;
-    for (const std::string& name : image_architectures()) known += (known.empty() ? "" : ", ") + name;
-    require(false, "image network: expected one of ", known, ", got '", architecture, "'");
-  }
-  return found->second();
-}
-
-Graph record(const ImageModule& module) {
-  Recorder recorder;
-  const ImageValues values = module.forward(recorder, recorder.input("pixels"));
-  recorder.output("feature_map", values.feature_map);
-  recorder.output("features", values.features);
-  if (values.logits.node >= 0) recorder.output("logits", values.logits);
-  return recorder.take();
+std::shared_ptr<TextModule> make_text_module(const std::string& architecture, const NetworkConfig& config) {
+  const TextFamily& family = text_family(architecture);
+  return family.make(family.settings(architecture, config));
 }
 
 }  // namespace pictrieve

@@ -40,33 +40,38 @@ size_t legacy_begin(Bytes bytes) {
 int64_t copy_limit(Bytes file) { return 4 * static_cast<int64_t>(file.size()); }
 
 /// The archive has one folder of any name; what it holds is found by the one "data.pkl".
-std::string archive_folder(const ZipEntries& entries, const std::string& source) {
+std::string archive_folder(const ZipFiles& files, const std::string& source) {
   constexpr std::string_view kPickle = "/data.pkl";
   std::string folder;
-  for (const auto& [name, bytes] : entries) {
+  for (const auto& [name, bytes] : files.stored) {
     if (!name.ends_with(kPickle) || name.find('/') != name.size() - kPickle.size()) continue;
     require<FormatError>(folder.empty(), source, ": expected one data.pkl in the archive, got several");
     folder = name.substr(0, name.size() - kPickle.size() + 1);
   }
+  require<FormatError>(!folder.empty() || files.packed.empty(), source, ": '",
+                       files.packed.empty() ? "" : shown(*files.packed.begin()),
+                       "' is compressed or encrypted, expected a file that torch.save wrote");
   require<FormatError>(!folder.empty(), source, ": the archive has no data.pkl, so it is not from torch.save");
-  require<FormatError>(!entries.contains(folder + "constants.pkl"), source,
-                       ": is a TorchScript archive, which holds code; save model.state_dict() instead");
   return folder;
 }
 
 StateDict from_zip(Bytes bytes, const std::string& source) {
-  const ZipEntries entries = read_zip(bytes, source);
-  const std::string folder = archive_folder(entries, source);
+  const ZipFiles files = read_zip(bytes, source);
+  const std::string folder = archive_folder(files, source);
+  const auto& entries = files.stored;
   if (const auto order = entries.find(folder + "byteorder"); order != entries.end())
     require<FormatError>(begins_with(order->second, "little"), source, ": expected little-endian numbers");
-  TorchObjects objects(source);
+  // A TorchScript archive holds its code beside the data, compressed; only the data is read.
+  TorchObjects objects(source, entries.contains(folder + "constants.pkl"));
   ByteReader stream(entries.at(folder + "data.pkl"), source);
   PickleReader pickle(stream, objects.rules());
   const PickleValue& root = pickle.read();
   StateDict copies;
   for (TorchStorage& storage : objects.storages()) {
     const auto entry = entries.find(folder + "data/" + storage.key);
-    require<FormatError>(entry != entries.end(), source, ": the archive lacks the storage '", shown(storage.key), "'");
+    const bool packed = files.packed.contains(folder + "data/" + storage.key);
+    require<FormatError>(entry != entries.end(), source, ": the archive ", packed ? "has compressed" : "lacks",
+                         " the storage '", shown(storage.key), "'");
     require<FormatError>(static_cast<int64_t>(entry->second.size()) == storage.bytes(), source, ": storage '",
                          shown(storage.key), "': expected ", storage.bytes(), " bytes, got ", entry->second.size());
     // An owner of its own aligns the bytes once for all tensors that share them.
@@ -114,7 +119,7 @@ StateDict read_storages(ByteReader& stream, const PickleValue& keys, std::vector
 StateDict from_pickles(Bytes bytes, const std::string& source) {
   ByteReader stream(bytes, source);
   stream.seek(legacy_begin(bytes));
-  TorchObjects objects(source);
+  TorchObjects objects(source, false);
   PickleReader pickle(stream, objects.rules());
   const PickleValue& version = pickle.read();
   require<FormatError>(version.kind == Kind::Int && version.integer == kLegacyVersion, source,

@@ -28,6 +28,10 @@ constexpr std::array<std::string_view, 5> kFunctions{"collections.OrderedDict", 
                                                      "torch._utils._rebuild_tensor", "torch._utils._rebuild_parameter",
                                                      "torch.Size"};
 
+constexpr std::string_view kModules = "__torch__.";
+constexpr std::string_view kLists = "torch.jit._pickle.build_";
+constexpr std::string_view kTyped = "torch.jit._pickle.restore_type_tag";  // of a list or dict
+
 std::optional<DType> dtype_of_storage(const std::string& global) {
   const auto* found =
       std::ranges::find(kStorages, std::string_view(global), [](const auto& entry) { return entry.first; });
@@ -92,12 +96,19 @@ void copy_strided(const TorchTensor& tensor, const std::byte* data, int64_t coun
 PickleRules TorchObjects::rules() {
   const auto check_global = [this](const std::string& global) {
     if (std::ranges::find(kFunctions, std::string_view(global)) != kFunctions.end() || dtype_of_storage(global)) return;
+    if (script_ &&
+        (global.starts_with(kModules) || global == kTyped || (global.starts_with(kLists) && global.ends_with("list"))))
+      return;
     fail("refers to '" + shown(global) +
          "', which a file of tensors does not need. Code in weight files is never executed; " +
          "convert the file to safetensors where you trust it");
   };
   return {check_global, [this](const std::string& global, const Values& arguments) { return call(global, arguments); },
-          [this](const PickleValue& id) { return storage_from_id(id); }};
+          [this](const PickleValue& id) { return storage_from_id(id); },
+          [this](const std::string& global) {
+            if (!global.starts_with(kModules)) fail("makes an object of " + global);
+            return PickleValue{Kind::Dict, 0, global, {}};
+          }};
 }
 
 /// ('storage', class, key, location, count[, None]); the location is of no interest.
@@ -125,6 +136,8 @@ PickleValue TorchObjects::call(const std::string& global, const Values& argument
   if (global == "torch.Size" && arguments.size() == 1 && sizes_from(*arguments[0])) return *arguments[0];
   if (global == "torch._utils._rebuild_parameter" && !arguments.empty() && is_external(*arguments[0], "tensor"))
     return *arguments[0];
+  if (global.starts_with(kLists) && arguments.size() == 1 && arguments[0]->kind == Kind::List) return *arguments[0];
+  if (global == kTyped && arguments.size() == 2) return *arguments[0];
   const bool rebuilds = global == "torch._utils._rebuild_tensor" || global == "torch._utils._rebuild_tensor_v2";
   if (rebuilds && arguments.size() >= 4) return rebuild_tensor(arguments);
   fail("calls " + global + " with arguments that it does not take");
@@ -169,9 +182,30 @@ const PickleValue& TorchObjects::state_dict_in(const PickleValue& root) const {
   return *dict;
 }
 
+/// Tensors among the attributes, and those of the parts under "part.name"; numbers, words and lists shape no weights.
+void TorchObjects::collect_module(const PickleValue& module, const std::string& prefix, int depth, Walk& walk) const {
+  constexpr int kMaxDepth = 32;
+  walk.items_left -= static_cast<int64_t>(module.items.size());
+  if (depth > kMaxDepth || walk.items_left < 0) fail("has modules within modules without end");
+  for (size_t i = 0; i < module.items.size(); i += 2) {
+    const std::string name = prefix + module.items[i]->text;
+    const PickleValue& value = *module.items[i + 1];
+    if (is_external(value, "tensor"))
+      walk.weights.add(name, view_of(tensors_[static_cast<size_t>(value.integer)], walk.weights, walk.copy_limit));
+    else if (value.kind == Kind::Dict && !value.text.empty())
+      collect_module(value, name + ".", depth + 1, walk);
+  }
+}
+
 StateDict TorchObjects::collect(const PickleValue& root, int64_t copy_limit) const {
-  const PickleValue& dict = state_dict_in(root);
+  if (root.kind == Kind::Dict && !root.text.empty()) {
+    constexpr int64_t kMaxItems = 2'000'000;
+    Walk walk{StateDict(source_), copy_limit, kMaxItems};
+    collect_module(root, "", 0, walk);
+    return std::move(walk.weights);
+  }
   StateDict weights(source_);
+  const PickleValue& dict = state_dict_in(root);
   for (size_t i = 0; i < dict.items.size(); i += 2) {
     const PickleValue& name = *dict.items[i];
     const PickleValue& value = *dict.items[i + 1];

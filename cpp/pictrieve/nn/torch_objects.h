@@ -33,15 +33,18 @@ struct TorchTensor {
 /// Collects storages and tensors while a pickle is read, then gives them to a StateDict.
 class TorchObjects {
  public:
-  explicit TorchObjects(std::string source) : source_(std::move(source)) {}
+  /// `script`: the file is a TorchScript archive, whose modules are objects of classes of its own.
+  TorchObjects(std::string source, bool script) : source_(std::move(source)), script_(script) {}
 
-  /// Allows OrderedDict, tensors, parameters, sizes and typed storages. Refers to this object.
+  /// Allows OrderedDict, tensors, parameters, sizes and typed storages; of an archive also its modules and lists, as
+  /// attributes without methods. Refers to this object.
   PickleRules rules();
 
   std::vector<TorchStorage>& storages() { return storages_; }
 
-  /// The tensors of `root`, a dict by name, also inside "state_dict", "model_state_dict" or "model". All storages have
-  /// their data by now, aligned. Strided tensors are copied, in all at most `copy_limit` bytes.
+  /// The tensors of `root`, a dict by name, also inside "state_dict", "model_state_dict" or "model"; of an archive
+  /// those of the module and its parts. All storages have their data by now, aligned. Strided tensors are copied, in
+  /// all at most `copy_limit` bytes.
   StateDict collect(const PickleValue& root, int64_t copy_limit) const;
 
  private:
@@ -49,10 +52,17 @@ class TorchObjects {
   PickleValue call(const std::string& global, const std::vector<const PickleValue*>& arguments);
   PickleValue rebuild_tensor(const std::vector<const PickleValue*>& arguments);
   const PickleValue& state_dict_in(const PickleValue& root) const;
+  struct Walk {
+    StateDict weights;
+    int64_t copy_limit;  ///< bytes
+    int64_t items_left;  ///< attributes: parts may be shared, so a few objects could be a tree without end
+  };
+  void collect_module(const PickleValue& module, const std::string& prefix, int depth, Walk& walk) const;
   TensorView view_of(const TorchTensor& tensor, StateDict& owner, int64_t& copy_limit) const;
   [[noreturn]] void fail(const std::string& what) const;
 
   std::string source_;
+  bool script_;
   std::vector<TorchStorage> storages_;
   std::vector<TorchTensor> tensors_;
   std::map<std::string, size_t> storage_of_key_;

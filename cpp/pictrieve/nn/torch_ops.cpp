@@ -2,71 +2,108 @@
 
 #include <torch/torch.h>
 
-#include <cmath>
-#include <limits>
+#include "pictrieve/base/error.h"
 
 namespace pictrieve {
+namespace {
 
-Value TorchOps::conv2d(const Value& x, const Layer& layer, const ConvOptions& options) {
-  const auto& weight = layer.weight;
-  const PaddedAxis y_axis = padded_axis(x.tensor.size(2), weight.size(2), options.stride, options.padding);
-  const PaddedAxis x_axis = padded_axis(x.tensor.size(3), weight.size(3), options.stride, options.padding);
-  torch::Tensor padded = x.tensor;
-  std::vector<int64_t> padding{0, 0};
-  if (y_axis.before == y_axis.after && x_axis.before == x_axis.after) {
-    padding = {y_axis.before, x_axis.before};
-  } else {
-    padded = torch::constant_pad_nd(padded, {x_axis.before, x_axis.after, y_axis.before, y_axis.after});
-  }
-  return {torch::conv2d(padded, weight, layer.bias, options.stride, padding, 1, options.groups)};
-}
-
-Value TorchOps::batch_norm(const Value& x, const BatchNorm& layer) {
-  return {torch::batch_norm(x.tensor, layer.weight, layer.bias, layer.running_mean, layer.running_var,
-                            layer.is_training(), layer.momentum, layer.epsilon, false)};
-}
-
-Value TorchOps::activate(const Value& x, Activation activation) {
+torch::Tensor activated(const torch::Tensor& x, Activation activation) {
   switch (activation) {
     case Activation::Relu:
-      return {torch::relu(x.tensor)};
+      return torch::relu(x);
     case Activation::Relu6:
-      return {torch::clamp(x.tensor, 0, 6)};
+      return torch::clamp(x, 0, 6);
     case Activation::Gelu:
-      return {torch::gelu(x.tensor)};
+      return torch::gelu(x);
+    case Activation::GeluTanh:
+      return torch::gelu(x, "tanh");
+    case Activation::QuickGelu:
+      return x * torch::sigmoid(1.702 * x);
+    case Activation::Silu:
+      return torch::silu(x);
+    case Activation::HardSwish:
+      return torch::hardswish(x);
+    case Activation::HardSigmoid:
+      return torch::hardsigmoid(x);
+    case Activation::Sigmoid:
+      return torch::sigmoid(x);
+    case Activation::Tanh:
+      return torch::tanh(x);
     case Activation::None:
       break;
   }
   return x;
 }
 
-Value TorchOps::add(const Value& a, const Value& b) { return {a.tensor + b.tensor}; }
+/// The vectors of a picture in its last axis; of anything else they are there.
+torch::Tensor vectors_last(const torch::Tensor& x) { return x.dim() == 4 ? x.permute({0, 2, 3, 1}) : x; }
+torch::Tensor vectors_back(const torch::Tensor& x) { return x.dim() == 4 ? x.permute({0, 3, 1, 2}) : x; }
 
-Value TorchOps::global_pool(const Value& x) { return {x.tensor.mean({2, 3})}; }
-
-Value TorchOps::linear(const Value& x, const Layer& layer) {
-  return {torch::linear(x.tensor, layer.weight, layer.bias)};
+torch::Tensor product(const torch::Tensor& a, const torch::Tensor& b) {
+  return a.dim() == 4 && b.dim() == 2 ? a * b.unsqueeze(-1).unsqueeze(-1) : a * b;
 }
 
-Value TorchOps::layer_norm(const Value& x, const Layer& layer, double epsilon) {
-  return {torch::layer_norm(x.tensor, layer.weight.sizes(), layer.weight, layer.bias, epsilon)};
-}
+}  // namespace
 
-Value TorchOps::embedding(const Value& ids, const Layer& table) { return {torch::embedding(table.weight, ids.tensor)}; }
-
-Value TorchOps::attention(const Value& queries, const Value& keys, const Value& values, int heads) {
-  const int64_t n = queries.tensor.size(0), length = queries.tensor.size(1), dim = queries.tensor.size(2);
-  const auto split = [&](const Value& x) {  // (n, heads, length, dim / heads)
-    return x.tensor.view({n, length, heads, dim / heads}).transpose(1, 2);
-  };
-  torch::Tensor scores = torch::matmul(split(queries), split(keys).transpose(2, 3));
-  scores = scores / std::sqrt(static_cast<double>(dim / heads));
-  if (mask_.defined()) {
-    const float lowest = std::numeric_limits<float>::lowest();  // not -inf: a text of no tokens must not give NaN
-    scores = scores.masked_fill(mask_.logical_not().view({n, 1, 1, length}), lowest);
+torch::Tensor apply_to_vectors(const Operation& operation, const std::vector<torch::Tensor>& inputs,
+                               const std::vector<torch::Tensor>& weights) {
+  const torch::Tensor& x = inputs.front();
+  switch (operation.kind) {
+    case OpKind::Activate:
+      return activated(x, operation.activation);
+    case OpKind::Add:
+      return x + inputs[1];
+    case OpKind::Multiply:
+      return product(x, inputs[1]);
+    case OpKind::Scale:
+      return vectors_back(vectors_last(x) * weights[0]);
+    case OpKind::Columns:
+      return x.narrow(x.dim() == 4 ? 1 : -1, operation.begin, operation.count);
+    case OpKind::Linear:
+      return vectors_back(torch::linear(vectors_last(x), weights[0], weights[1]));
+    case OpKind::LayerNorm:
+      return vectors_back(
+          torch::layer_norm(vectors_last(x), weights[0].sizes(), weights[0], weights[1], operation.epsilon));
+    default:
+      return {};
   }
-  const torch::Tensor mixed = torch::matmul(torch::softmax(scores, -1), split(values));
-  return {mixed.transpose(1, 2).reshape({n, length, dim})};
+}
+
+Value TorchOps::apply(const Operation& operation, const Values& inputs, const std::vector<torch::Tensor>& weights) {
+  std::vector<torch::Tensor> tensors;
+  for (const Value& input : inputs) tensors.push_back(input.tensor);
+  if (operation.kind == OpKind::Constant) return {weights[0].unsqueeze(0)};
+  if (operation.kind == OpKind::Attention) {
+    AttentionOptions options = operation.attention;
+    if (!training) options.dropout = 0;
+    return {attended(tensors, options, weights[0], mask_)};
+  }
+  torch::Tensor result = apply_to_vectors(operation, tensors, weights);
+  if (!result.defined()) result = apply_to_pictures(operation, tensors, weights);
+  if (!result.defined()) result = apply_to_tokens(operation, tensors, weights);
+  require(result.defined(), "network: operation ", static_cast<int>(operation.kind), " is not known to Torch");
+  return {result};
+}
+
+Value TorchOps::apply_grid(const Value& x, GridFunction grid) {
+  const int64_t height = x.tensor.size(2), width = x.tensor.size(3);
+  return {x.tensor + grid(height, width).t().view({1, -1, height, width})};
+}
+
+Value TorchOps::apply_batch_norm(const Value& x, const BatchNorm& layer) {
+  const bool learns = training && layer.is_training();  // a frozen one keeps its statistics
+  if (learns && layer.num_batches_tracked.defined()) layer.num_batches_tracked.add_(1);
+  return {torch::batch_norm(x.tensor, layer.weight, layer.bias, layer.running_mean, layer.running_var, learns,
+                            layer.momentum, layer.epsilon, false)};
+}
+
+Value TorchOps::dropout(const Value& x, double p) { return {torch::dropout(x.tensor, p, training)}; }
+
+Value TorchOps::drop_path(const Value& x, double p) {
+  if (!training || p == 0) return x;
+  std::vector<int64_t> shape(x.tensor.dim(), 1);
+  shape[0] = x.tensor.size(0);
+  return {x.tensor * torch::dropout(torch::ones(shape, x.tensor.options()), p, true)};
 }
 
 }  // namespace pictrieve

@@ -11,18 +11,30 @@ class TorchOps final : public Ops {
   /// `mask` (n, length) is true where a token counts; attention ignores the others.
   explicit TorchOps(torch::Tensor mask) : mask_(std::move(mask)) {}
 
-  Value conv2d(const Value& x, const Layer& layer, const ConvOptions& options) override;
-  Value batch_norm(const Value& x, const BatchNorm& layer) override;
-  Value activate(const Value& x, Activation activation) override;
-  Value add(const Value& a, const Value& b) override;
-  Value global_pool(const Value& x) override;
-  Value linear(const Value& x, const Layer& layer) override;
-  Value layer_norm(const Value& x, const Layer& layer, double epsilon) override;
-  Value embedding(const Value& ids, const Layer& table) override;
-  Value attention(const Value& queries, const Value& keys, const Value& values, int heads) override;
+  bool training = false;  ///< dropout drops, batch norms normalise by the batch and learn its statistics
+
+  Value dropout(const Value& x, double p) override;
+  Value drop_path(const Value& x, double p) override;
+
+ protected:
+  Value apply(const Operation& operation, const Values& inputs, const std::vector<torch::Tensor>& weights) override;
+  Value apply_grid(const Value& x, GridFunction grid) override;
+  Value apply_batch_norm(const Value& x, const BatchNorm& layer) override;
 
  private:
   torch::Tensor mask_;
 };
+
+/// Operations that only pictures know, and those over each vector or over tokens; undefined for other kinds.
+torch::Tensor apply_to_pictures(const Operation& operation, const std::vector<torch::Tensor>& inputs,
+                                const std::vector<torch::Tensor>& weights);
+torch::Tensor apply_to_vectors(const Operation& operation, const std::vector<torch::Tensor>& inputs,
+                               const std::vector<torch::Tensor>& weights);
+torch::Tensor apply_to_tokens(const Operation& operation, const std::vector<torch::Tensor>& inputs,
+                              const std::vector<torch::Tensor>& weights);
+
+/// (n, length, dim) or, with a window, (n, dim, height, width); see AttentionOptions. `bias` may be undefined.
+torch::Tensor attended(const std::vector<torch::Tensor>& inputs, const AttentionOptions& options,
+                       const torch::Tensor& bias, const torch::Tensor& mask);
 
 }  // namespace pictrieve

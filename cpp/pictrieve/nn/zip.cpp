@@ -59,6 +59,7 @@ Directory read_end(ByteReader& reader) {
 
 struct Member {
   std::string name;
+  bool packed;
   uint64_t size;
   uint64_t stored_size;
   uint64_t offset;
@@ -94,8 +95,7 @@ Member read_member(ByteReader& reader) {
   member.name = reader.text(name_size);
   apply_zip64(member, reader.take(extra_size), reader.source());
   reader.take(comment_size);
-  require<FormatError>(method == 0 && (flags & 1) == 0 && member.size == member.stored_size, reader.source(), ": '",
-                       shown(member.name), "' is compressed or encrypted, expected a file that torch.save wrote");
+  member.packed = method != 0 || (flags & 1) != 0 || member.size != member.stored_size;
   return member;
 }
 
@@ -112,20 +112,22 @@ std::span<const std::byte> contents(const Member& member, ByteReader reader) {
 
 }  // namespace
 
-ZipEntries read_zip(std::span<const std::byte> archive, const std::string& source) {
+ZipFiles read_zip(std::span<const std::byte> archive, const std::string& source) {
   ByteReader reader(archive, source);
   const Directory directory = read_end(reader);
   reader.seek(directory.offset);
-  ZipEntries entries;
+  ZipFiles files;
   uint64_t total = 0;  // files that overlapped could be copied to many times the archive's size
   for (uint64_t i = 0; i < directory.count; ++i) {
     const Member member = read_member(reader);
-    require<FormatError>(member.size <= archive.size() - total, source, ": its ZIP directory names overlapping files");
-    total += member.size;
-    const bool inserted = entries.emplace(member.name, contents(member, reader)).second;
+    require<FormatError>(member.stored_size <= archive.size() - total, source,
+                         ": its ZIP directory names overlapping files");
+    total += member.stored_size;
+    const bool inserted = member.packed ? files.packed.insert(member.name).second
+                                        : files.stored.emplace(member.name, contents(member, reader)).second;
     require<FormatError>(inserted, source, ": '", shown(member.name), "' occurs twice in the ZIP directory");
   }
-  return entries;
+  return files;
 }
 
 }  // namespace pictrieve

@@ -8,6 +8,8 @@
 
 #include <hwy/highway.h>
 
+#include <hwy/contrib/math/math-inl.h>
+
 #include "pictrieve/nn/graph.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -42,6 +44,27 @@ HWY_INLINE V gelu_vector(D d, V x) {
   return hn::MulAdd(half, erf_vector(d, hn::Mul(x, hn::Set(d, 0.70710678118654752F))), half);
 }
 
+/// 1 / (1 + exp(-x)). Beyond 87 the exponential leaves float32's range.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V sigmoid_vector(D d, V x) {
+  const V clipped = hn::Min(hn::Max(x, hn::Set(d, -87.0F)), hn::Set(d, 87.0F));
+  const V one = hn::Set(d, 1.0F);
+  return hn::Div(one, hn::Add(one, hn::Exp(d, hn::Neg(clipped))));
+}
+
+/// x * (1 + tanh(u)) / 2 = x * sigmoid(2 u) with u = sqrt(2 / pi) (x + 0.044715 x^3).
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V gelu_tanh_vector(D d, V x) {
+  const V twice = hn::Set(d, 1.5957691216057308F), cubic = hn::Set(d, 0.071354816272600229F);
+  return hn::Mul(x, sigmoid_vector(d, hn::Mul(x, hn::MulAdd(hn::Mul(x, x), cubic, twice))));
+}
+
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V hard_sigmoid_vector(D d, V x) {
+  const V line = hn::MulAdd(x, hn::Set(d, 1.0F / 6), hn::Set(d, 0.5F));
+  return hn::Min(hn::Max(line, hn::Zero(d)), hn::Set(d, 1.0F));
+}
+
 template <class F>
 HWY_INLINE void transform(float* values, int64_t count, const F& function) {
   const hn::ScalableTag<float> d;
@@ -61,6 +84,22 @@ HWY_INLINE void activate_values(float* values, int64_t count, Activation activat
                        [](auto d, auto x) HWY_ATTR { return hn::Min(hn::Max(x, hn::Zero(d)), hn::Set(d, 6.0F)); });
     case Activation::Gelu:
       return transform(values, count, [](auto d, auto x) HWY_ATTR { return gelu_vector(d, x); });
+    case Activation::GeluTanh:
+      return transform(values, count, [](auto d, auto x) HWY_ATTR { return gelu_tanh_vector(d, x); });
+    case Activation::QuickGelu:
+      return transform(values, count, [](auto d, auto x) HWY_ATTR {
+        return hn::Mul(x, sigmoid_vector(d, hn::Mul(x, hn::Set(d, 1.702F))));
+      });
+    case Activation::Silu:
+      return transform(values, count, [](auto d, auto x) HWY_ATTR { return hn::Mul(x, sigmoid_vector(d, x)); });
+    case Activation::HardSwish:
+      return transform(values, count, [](auto d, auto x) HWY_ATTR { return hn::Mul(x, hard_sigmoid_vector(d, x)); });
+    case Activation::HardSigmoid:
+      return transform(values, count, [](auto d, auto x) HWY_ATTR { return hard_sigmoid_vector(d, x); });
+    case Activation::Sigmoid:
+      return transform(values, count, [](auto d, auto x) HWY_ATTR { return sigmoid_vector(d, x); });
+    case Activation::Tanh:
+      return transform(values, count, [](auto d, auto x) HWY_ATTR { return hn::Tanh(d, x); });
     case Activation::None:
       return;
   }

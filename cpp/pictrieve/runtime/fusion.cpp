@@ -1,22 +1,61 @@
 #include "pictrieve/runtime/fusion.h"
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
+
 namespace pictrieve {
 namespace {
 
-/// w' = w * s, b' = (b - mean) * s + shift, with s = scale / sqrt(variance + epsilon), per output channel.
-void fold_norm(Node& conv, const Node& norm) {
-  const Weight &kernel = conv.weights[0], &bias = conv.weights[1];
+/// What follows a product per output: y * factor + shift.
+struct PerOutput {
+  std::vector<double> factors;
+  std::vector<double> shifts;
+};
+
+PerOutput per_output(const Node& node) {
+  PerOutput result;
+  for (int64_t c = 0; c < node.weights[0].count(); ++c) {
+    if (node.kind == OpKind::Scale) {
+      result.factors.push_back(node.weights[0].data[c]);
+      result.shifts.push_back(0);
+    } else {  // BatchNorm
+      result.factors.push_back(node.weights[0].data[c] / std::sqrt(double{node.weights[3].data[c]} + node.epsilon));
+      result.shifts.push_back(node.weights[1].data[c] - node.weights[2].data[c] * result.factors.back());
+    }
+  }
+  return result;
+}
+
+/// w' = w * factor, b' = b * factor + shift.
+void fold(Node& product, const PerOutput& after) {
+  const Weight &kernel = product.weights[0], &bias = product.weights[1];
   const int64_t outputs = kernel.shape[0], size = kernel.count() / outputs;
   std::vector<float> folded(static_cast<size_t>(kernel.count())), shift(static_cast<size_t>(outputs));
   for (int64_t c = 0; c < outputs; ++c) {
-    const double factor = norm.weights[0].data[c] / std::sqrt(double{norm.weights[3].data[c]} + norm.epsilon);
-    const double before = (bias ? double{bias.data[c]} : 0.0) - norm.weights[2].data[c];
-    shift[c] = static_cast<float>(before * factor + norm.weights[1].data[c]);
+    const double factor = after.factors[c];
+    shift[c] = static_cast<float>((bias ? double{bias.data[c]} : 0.0) * factor + after.shifts[c]);
     for (int64_t i = 0; i < size; ++i) folded[c * size + i] = static_cast<float>(kernel.data[c * size + i] * factor);
   }
-  conv.weights = {owned_weight(std::move(folded), kernel.shape), owned_weight(std::move(shift), {outputs})};
+  product.weights = {owned_weight(std::move(folded), kernel.shape), owned_weight(std::move(shift), {outputs})};
+}
+
+/// A batch norm that follows no product: a convolution of each channel with one number.
+Node channel_wise(const Node& norm) {
+  const int64_t channels = norm.weights[0].count();
+  Node conv;
+  conv.kind = OpKind::Conv2d;
+  conv.inputs = norm.inputs;
+  conv.conv.groups = static_cast<int>(channels);
+  const std::vector<float> ones(static_cast<size_t>(channels), 1.0F);
+  conv.weights = {owned_weight(ones, {channels, 1, 1, 1}), Weight{}};
+  fold(conv, per_output(norm));
+  return conv;
+}
+
+bool can_fold(const Node& node) {
+  const bool kind = node.kind == OpKind::Conv2d || node.kind == OpKind::Linear;
+  return kind && node.inputs.size() == 1 && node.activation == Activation::None;
 }
 
 bool can_add(const Node& node) {
@@ -38,7 +77,9 @@ class Rewriter {
     for (size_t i = 0; i < graph_.nodes.size(); ++i) {
       const Node& node = graph_.nodes[i];
       const int absorbed = absorb(node);
-      copied_[i] = absorbed >= 0 ? absorbed : append(node);
+      copied_[i] = absorbed >= 0                    ? absorbed
+                   : node.kind == OpKind::BatchNorm ? append(channel_wise(node))
+                                                    : append(node);
     }
     return finish();
   }
@@ -46,14 +87,14 @@ class Rewriter {
   Graph merge_attention() {
     for (size_t i = 0; i < graph_.nodes.size(); ++i) {
       Node node = graph_.nodes[i];
-      if (node.kind == OpKind::Attention && reads_one_value(node)) {
-        const int merged = merged_linear(node);
-        node.inputs = {merged};
-        result_.nodes.push_back(std::move(node));
-        copied_[i] = static_cast<int>(result_.nodes.size()) - 1;
-      } else {
+      const int merged = node.kind == OpKind::Attention ? merged_input(node) : -1;
+      if (merged < 0) {
         copied_[i] = append(std::move(node));
+        continue;
       }
+      node.inputs = {merged};
+      result_.nodes.push_back(std::move(node));
+      copied_[i] = static_cast<int>(result_.nodes.size()) - 1;
     }
     return finish();
   }
@@ -78,8 +119,8 @@ class Rewriter {
     if (node.inputs.size() != 1 || !only_use(node.inputs[0])) return -1;
     const int before = copied_[node.inputs[0]];
     Node& target = result_.nodes[before];
-    if (node.kind == OpKind::BatchNorm && target.kind == OpKind::Conv2d && can_add(target)) {
-      fold_norm(target, node);
+    if ((node.kind == OpKind::BatchNorm || node.kind == OpKind::Scale) && can_fold(target)) {
+      fold(target, per_output(node));
       return before;
     }
     if (node.kind == OpKind::Activate && can_activate(target)) {
@@ -99,13 +140,34 @@ class Rewriter {
     return target;
   }
 
-  bool reads_one_value(const Node& attention) const {
+  /// The copied node that holds queries, keys and values one after the other, or -1.
+  int merged_input(const Node& attention) {
+    if (attention.inputs.size() != 3) return -1;
+    if (reads_columns(attention)) return copied_[graph_.nodes[attention.inputs[0]].inputs[0]];
+    return reads_products(attention) ? merged_linear(attention) : -1;
+  }
+
+  /// The three thirds of one value.
+  bool reads_columns(const Node& attention) const {
+    const Node& first = graph_.nodes[attention.inputs[0]];
+    if (first.kind != OpKind::Columns) return false;
+    const Node& whole = graph_.nodes[first.inputs[0]];
+    if (whole.kind != OpKind::Linear || whole.weights[0].shape[0] != 3 * first.count) return false;
+    for (int i = 0; i < 3; ++i) {
+      const Node& part = graph_.nodes[attention.inputs[i]];
+      const bool third = part.kind == OpKind::Columns && part.count == first.count && part.begin == i * first.count;
+      if (!third || part.inputs[0] != first.inputs[0]) return false;
+    }
+    return true;
+  }
+
+  bool reads_products(const Node& attention) const {
     for (const int input : attention.inputs) {
       const Node& linear = graph_.nodes[input];
-      const bool plain = linear.kind == OpKind::Linear && can_add(linear) && only_use(input) && linear.weights[1];
+      const bool plain = linear.kind == OpKind::Linear && can_fold(linear) && only_use(input);
       if (!plain || linear.inputs[0] != graph_.nodes[attention.inputs[0]].inputs[0]) return false;
     }
-    return attention.inputs.size() == 3;
+    return true;
   }
 
   int merged_linear(const Node& attention) {
@@ -114,9 +176,10 @@ class Rewriter {
     merged.inputs = {copied_[graph_.nodes[attention.inputs[0]].inputs[0]]};
     std::vector<float> weights, biases;
     for (const int input : attention.inputs) {
-      const Node& linear = graph_.nodes[input];
-      weights.insert(weights.end(), linear.weights[0].data, linear.weights[0].data + linear.weights[0].count());
-      biases.insert(biases.end(), linear.weights[1].data, linear.weights[1].data + linear.weights[1].count());
+      const Weight &weight = graph_.nodes[input].weights[0], &bias = graph_.nodes[input].weights[1];
+      weights.insert(weights.end(), weight.data, weight.data + weight.count());
+      biases.resize(biases.size() + static_cast<size_t>(weight.shape[0]), 0.0F);
+      if (bias) std::copy(bias.data, bias.data + bias.count(), biases.end() - weight.shape[0]);
     }
     const int64_t outputs = static_cast<int64_t>(biases.size()), width = static_cast<int64_t>(weights.size()) / outputs;
     merged.weights = {owned_weight(std::move(weights), {outputs, width}), owned_weight(std::move(biases), {outputs})};
@@ -161,14 +224,6 @@ Graph select_outputs(const Graph& graph, const std::vector<std::string>& names) 
   }
   for (const std::string& name : names) result.outputs[name] = copied[graph.outputs.at(name)];
   return result;
-}
-
-Graph graph_between(const Graph& graph, const std::string& from, const std::string& to) {
-  Graph cut = graph;
-  Node input;
-  input.name = from;
-  cut.nodes[cut.outputs.at(from)] = std::move(input);
-  return select_outputs(cut, {to});
 }
 
 }  // namespace pictrieve

@@ -8,19 +8,18 @@
 
 namespace pictrieve {
 
-/// Folds each batch norm into the convolution before it, applies activations where their input is computed, and adds
-/// residuals inside the operation that computes the other summand: a Conv2d, Linear or Embedding with a second input
-/// adds it before its activation.
+/// Folds batch norms and scales into the convolution or linear layer before them (a batch norm after anything else
+/// becomes a convolution of single channels), applies activations where their input is computed, and adds residuals
+/// inside the operation that computes the other summand: a Conv2d, Linear or Embedding with a second input adds it
+/// before its activation.
 Graph fuse_operations(const Graph& graph);
 
-/// Lets an attention whose queries, keys and values are linear in one value compute them in one product: the
-/// attention then has one input of three times the width.
+/// Lets an attention whose queries, keys and values are linear in one value compute them in one product; where they are
+/// the three thirds of one product already, they are read there. The attention then has one input of three times the
+/// width.
 Graph merge_attention_inputs(const Graph& graph);
 
 /// The part of the graph that these outputs need.
 Graph select_outputs(const Graph& graph, const std::vector<std::string>& names);
-
-/// The part that computes output `to` from output `from`, which becomes an input of the same name.
-Graph graph_between(const Graph& graph, const std::string& from, const std::string& to);
 
 }  // namespace pictrieve

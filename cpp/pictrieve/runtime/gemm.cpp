@@ -16,9 +16,10 @@
 HWY_BEFORE_NAMESPACE();
 namespace pictrieve::HWY_NAMESPACE {
 
-// A slice of a panel (384 x 32 floats) streams from the second-level cache while a block of rows stays in it.
+// A slice of a panel (384 x 32 floats) streams from the second-level cache while a block of rows stays in it. Each
+// block reads all weights from memory.
 constexpr int64_t kSlice = 384;
-constexpr int64_t kRowBlock = 96;
+constexpr int64_t kRowBlock = 256;
 
 PackedMatrix pack_matrix(const float* weights, const float* bias, int64_t outputs, int64_t inputs) {
   const int64_t cols = tile_cols(), panels = (outputs + cols - 1) / cols;
@@ -39,15 +40,21 @@ PackedMatrix pack_matrix(const float* weights, const float* bias, int64_t output
   return packed;
 }
 
+/// Rows of x, `stride` numbers apart.
+struct Rows {
+  const float* data;
+  int64_t stride;
+  int64_t count;
+};
+
 /// The last panel, where it has fewer columns than a tile.
-void multiply_partial(const float* x, int64_t rows, const PackedMatrix& matrix, const LinearOptions& options,
-                      float* y) {
+void multiply_partial(const Rows& x, const PackedMatrix& matrix, const LinearOptions& options, float* y) {
   const int64_t cols = tile_cols(), first = matrix.outputs / cols * cols, valid = matrix.outputs - first;
   const float* panel = matrix.panels.get() + first * matrix.inputs;
-  const std::shared_ptr<float[]> tile = aligned_array<float>(rows * cols);
-  multiply_panel(x, matrix.inputs, panel, matrix.inputs, rows, {false, matrix.bias.get() + first, nullptr}, tile.get(),
-                 cols);
-  for (int64_t i = 0; i < rows; ++i) {
+  const std::shared_ptr<float[]> tile = aligned_array<float>(x.count * cols);
+  multiply_panel(x.data, x.stride, panel, matrix.inputs, x.count, {false, matrix.bias.get() + first, nullptr},
+                 tile.get(), cols);
+  for (int64_t i = 0; i < x.count; ++i) {
     float* out = y + i * matrix.outputs + first;
     for (int64_t n = 0; n < valid; ++n) {
       out[n] = tile[i * cols + n] + (options.residual ? options.residual[i * matrix.outputs + first + n] : 0.0F);
@@ -56,26 +63,29 @@ void multiply_partial(const float* x, int64_t rows, const PackedMatrix& matrix, 
   }
 }
 
-void multiply_block(const float* x, int64_t rows, const PackedMatrix& matrix, const LinearOptions& options, float* y) {
+void multiply_block(const Rows& x, const PackedMatrix& matrix, const LinearOptions& options, float* y) {
   const int64_t cols = tile_cols(), stride = matrix.outputs, inputs = matrix.inputs;
   for (int64_t n = 0; n + cols <= matrix.outputs; n += cols) {
     const float* panel = matrix.panels.get() + n * inputs;
     const float* residual = options.residual ? options.residual + n : nullptr;
     for (int64_t k = 0; k < inputs; k += kSlice) {
-      multiply_panel(x + k, inputs, panel + k * cols, std::min(kSlice, inputs - k), rows,
+      multiply_panel(x.data + k, x.stride, panel + k * cols, std::min(kSlice, inputs - k), x.count,
                      {k > 0, matrix.bias.get() + n, residual}, y + n, stride);
     }
     if (options.activation != Activation::None)
-      for (int64_t i = 0; i < rows; ++i) activate_values(y + i * stride + n, cols, options.activation);
+      for (int64_t i = 0; i < x.count; ++i) activate_values(y + i * stride + n, cols, options.activation);
   }
-  if (matrix.outputs % cols != 0) multiply_partial(x, rows, matrix, options, y);
+  if (matrix.outputs % cols != 0) multiply_partial(x, matrix, options, y);
 }
 
 void multiply(const float* x, int64_t rows, const PackedMatrix& matrix, const LinearOptions& options, float* y) {
-  for (int64_t i = 0; i < rows; i += kRowBlock) {
+  const int64_t stride = options.stride == 0 ? matrix.inputs : options.stride;
+  const int64_t blocks = (rows + kRowBlock - 1) / kRowBlock, even = blocks > 0 ? (rows + blocks - 1) / blocks : 0;
+  const int64_t block = (even + kTileRows - 1) / kTileRows * kTileRows;
+  for (int64_t i = 0; i < rows; i += block) {
     LinearOptions here = options;
     if (here.residual) here.residual += i * matrix.outputs;
-    multiply_block(x + i * matrix.inputs, std::min(kRowBlock, rows - i), matrix, here, y + i * matrix.outputs);
+    multiply_block({x + i * stride, stride, std::min(block, rows - i)}, matrix, here, y + i * matrix.outputs);
   }
 }
 

@@ -22,9 +22,10 @@ PackedMatrix pack_matrix(const float* weights, const float* bias, int64_t output
 struct LinearOptions {
   const float* residual = nullptr;  ///< (rows, outputs), added before the activation; may be y itself
   Activation activation = Activation::None;
+  int64_t stride = 0;  ///< between the rows of x, 0 where they lie without gaps
 };
 
-/// y (rows, outputs) from x (rows, inputs). A row's result is bitwise the same whatever the other rows.
+/// y (rows, outputs), not among x, from x (rows, inputs). A row's result is bitwise the same whatever the other rows.
 void multiply(const float* x, int64_t rows, const PackedMatrix& matrix, const LinearOptions& options, float* y);
 
 }  // namespace pictrieve

@@ -23,6 +23,7 @@ constexpr int kTileRows = 12;
 #else
 constexpr int kTileRows = 6;
 #endif
+constexpr int64_t kCacheLine = 16;  // floats
 inline int64_t tile_cols() { return 2 * static_cast<int64_t>(hn::Lanes(FloatTag())); }
 
 /// Where a tile's sums begin: at C itself (a later slice of k), else at bias (or zero) plus residual (or zero).
@@ -32,11 +33,12 @@ struct TileStart {
   const float* residual = nullptr;  ///< like C, with C's stride
 };
 
-/// C (rows, tile_cols) = start + A (rows, k) B, where B (k, tile_cols) is one packed panel.
-/// Each element is summed in order of k whatever `kRows`, so a row's result does not depend on its neighbours.
+/// C (rows, tile_cols) = start + A (rows, k) B, where B (k, tile_cols) is one packed panel. A cache line from `ahead`
+/// on is fetched with each step: weights come from memory, and the processor does not foresee the next panel. Each
+/// element is summed in order of k whatever `kRows`, so a row's result does not depend on its neighbours.
 template <int kRows>
 HWY_INLINE void multiply_tile(const float* HWY_RESTRICT a, int64_t a_stride, const float* HWY_RESTRICT b, int64_t k,
-                              const TileStart& start, float* c, int64_t c_stride) {
+                              const TileStart& start, float* c, int64_t c_stride, const float* ahead) {
   const FloatTag d;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
   hn::Vec<FloatTag> left[kRows] = {}, right[kRows] = {};
@@ -55,6 +57,7 @@ HWY_INLINE void multiply_tile(const float* HWY_RESTRICT a, int64_t a_stride, con
   }
   for (int64_t step = 0; step < k; ++step) {
     const auto b0 = hn::Load(d, b + step * 2 * lanes), b1 = hn::Load(d, b + step * 2 * lanes + lanes);
+    __builtin_prefetch(ahead + step * kCacheLine, 0, 2);  // into the second-level cache
 #pragma GCC unroll 16
     for (int i = 0; i < kRows; ++i) {
       const auto value = hn::Set(d, a[i * a_stride + step]);
@@ -69,16 +72,19 @@ HWY_INLINE void multiply_tile(const float* HWY_RESTRICT a, int64_t a_stride, con
   }
 }
 
-/// Any number of rows against one panel: whole tiles, then one tile of the rows that are left.
+/// Any number of rows against one panel: whole tiles, then one tile of the rows that are left. The first tiles fetch
+/// what follows the panel.
 template <int kRows = kTileRows>
 HWY_INLINE void multiply_panel(const float* a, int64_t a_stride, const float* b, int64_t k, int64_t rows,
-                               TileStart start, float* c, int64_t c_stride) {
+                               TileStart start, float* c, int64_t c_stride, int64_t fetched = 0) {
+  const int64_t size = k * tile_cols();
   for (; rows >= kRows; rows -= kRows, a += kRows * a_stride, c += kRows * c_stride) {
-    multiply_tile<kRows>(a, a_stride, b, k, start, c, c_stride);
+    multiply_tile<kRows>(a, a_stride, b, k, start, c, c_stride, fetched < size ? b + size + fetched : b);
+    fetched += k * kCacheLine;
     if (start.residual) start.residual += kRows * c_stride;
   }
   if constexpr (kRows > 1) {
-    if (rows > 0) multiply_panel<kRows - 1>(a, a_stride, b, k, rows, start, c, c_stride);
+    if (rows > 0) multiply_panel<kRows - 1>(a, a_stride, b, k, rows, start, c, c_stride, fetched);
   }
 }
 

@@ -9,6 +9,7 @@
 
 namespace pictrieve {
 
+class NetworkConfig;
 class StateDict;
 
 /// Shape of one picture's last feature map.
@@ -22,7 +23,7 @@ struct FeatureMapShape {
 
 /// Where a run writes. Leave a field empty and that part is neither computed nor written.
 struct ImageOutputs {
-  MatrixView<float> features{};  ///< (n, dim): after global pooling, not normalised
+  MatrixView<float> features{};  ///< (n, dim), not normalised: what the network compares pictures by
   MatrixView<float> logits{};    ///< (n, classes)
   float* feature_map = nullptr;  ///< (n, channels, height, width) as feature_map_shape says
 };
@@ -30,23 +31,26 @@ struct ImageOutputs {
 class ImageNetwork {
  public:
   /// Builds the network `architecture` (a name of architectures()) on these weights, which are copied: the state dict
-  /// may go. Throws std::invalid_argument for an unknown architecture, FormatError where a key is missing, extra or
-  /// misshapen.
-  static std::unique_ptr<ImageNetwork> load(const std::string& architecture, const StateDict& weights);
+  /// may go. Throws std::invalid_argument for an unknown architecture or settings that make no network, FormatError
+  /// where a key is missing, extra or misshapen.
+  static std::unique_ptr<ImageNetwork> load(const std::string& architecture, const NetworkConfig& config,
+                                            const StateDict& weights);
   /// The same network with seeded random weights.
-  static std::unique_ptr<ImageNetwork> load_random(const std::string& architecture, uint64_t seed);
+  static std::unique_ptr<ImageNetwork> load_random(const std::string& architecture, const NetworkConfig& config,
+                                                   uint64_t seed);
   ~ImageNetwork();
 
   const std::string& architecture() const;
   int dim() const;         ///< features per picture
   int classes() const;     ///< 0 where the network has no classifier
   int input_size() const;  ///< side in pixels that the network was trained on
+  int least_size() const;  ///< side of the smallest picture that it can take
   FeatureMapShape feature_map_shape(int height, int width) const;
 
   /// Runs `n` pictures `(n, 3, height, width)`, float32, already preprocessed, one after the other on the calling
-  /// thread. Any size of at least 1 x 1. Any number of threads may call it at once; as many plans are made for a
-  /// (height, width) as ever run at once, each in a few milliseconds. A picture's result does not depend on its
-  /// neighbours, and `n` does not change the speed: give each thread one picture at a time.
+  /// thread. Any size of at least least_size() x least_size(). Any number of threads may call it at once; as many plans
+  /// are made for a (height, width) as ever run at once, each in a few milliseconds. A picture's result does not depend
+  /// on its neighbours, and `n` does not change the speed: give each thread one picture at a time.
   void run(const float* pixels, int n, int height, int width, const ImageOutputs& out) const;
 
  private:

@@ -1,6 +1,7 @@
 #include "pictrieve/runtime/image_plan.h"
 
 #include "pictrieve/runtime/image_plan_builder.h"
+#include "pictrieve/runtime/picture_memory.h"
 
 namespace pictrieve {
 
@@ -19,19 +20,27 @@ dnnl::memory PackedWeights::get(const Weight& weight, const dnnl::memory::desc& 
   return packed;
 }
 
-ImagePlan::ImagePlan(const Graph& graph, PackedWeights& weights, int height, int width) : stream_(cpu_engine()) {
-  ImagePlanBuilder(graph, weights, *this).build(height, width);
+PackedMatrix PackedWeights::matrix(const Weight& weight, const Weight& bias) {
+  const std::lock_guard lock(mutex_);
+  PackedMatrix& packed = matrices_[{weight.data, bias.data}];
+  if (!packed.panels) packed = pack_matrix(weight.data, bias.data, weight.shape[0], weight.shape[1]);
+  return packed;
 }
 
-std::array<int64_t, 3> ImagePlan::shape(const std::string& output) const {
-  const auto dims = outputs_.at(output).get_desc().dims();
-  return {dims[1], dims[2], dims[3]};
+ImagePlan::ImagePlan(const Graph& graph, PackedWeights& weights, int height, int width) : stream_(cpu_engine()) {
+  ImagePlanBuilder(graph, weights, *this).build(height, width);
 }
 
 void ImagePlan::run(const float* pixels, const std::vector<std::pair<std::string, float*>>& outputs) {
   input_.set_data_handle(const_cast<float*>(pixels));
   for (const auto& [name, data] : outputs) outputs_.at(name).set_data_handle(data);
-  for (const Step& step : steps_) step.primitive.execute(stream_, step.arguments);
+  for (const Step& step : steps_) {
+    if (step.work) {
+      step.work();
+    } else {
+      step.primitive.execute(stream_, step.arguments);
+    }
+  }
   stream_.wait();
 }
 

@@ -1,12 +1,15 @@
 #include "pictrieve/runtime/row_plan.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "pictrieve/base/error.h"
 #include "pictrieve/base/matrix.h"
 #include "pictrieve/base/parallel.h"
-#include "pictrieve/runtime/token_kernels.h"
+#include "pictrieve/runtime/attention.h"
+#include "pictrieve/runtime/attention_bias.h"
+#include "pictrieve/runtime/row_operations.h"
 
 namespace pictrieve {
 namespace {
@@ -30,54 +33,58 @@ struct RowPlan::Run {
   std::vector<const int32_t*> ids;  ///< by node: an Input of ids
 };
 
-RowPlan::RowPlan(Graph graph) : graph_(std::move(graph)), values_(graph_.nodes.size()) {
+RowPlan::RowPlan(Graph graph, int64_t input_width) : graph_(std::move(graph)), values_(graph_.nodes.size()) {
   require(graph_.outputs.size() == 1, "row plan: expected a graph of one output, got ", graph_.outputs.size());
   output_ = graph_.outputs.begin()->second;
-  measure();
+  require(graph_.nodes[output_].kind != OpKind::Input, "row plan: expected an output that is computed");
+  measure(input_width);
   divide();
+  find_locals();
   place();
   pack();
 }
 
-void RowPlan::measure() {
-  for (size_t i = 0; i < graph_.nodes.size(); ++i) {
+/// Whether a segment computes this node: inputs are given, columns are read where they are.
+bool RowPlan::computed(int node) const {
+  return graph_.nodes[node].kind != OpKind::Input && values_[node].source == node;
+}
+
+void RowPlan::measure(int64_t input_width) {
+  for (int i = 0; i < static_cast<int>(graph_.nodes.size()); ++i) {
     const Node& node = graph_.nodes[i];
-    const int64_t input_width = node.inputs.empty() ? 0 : values_[node.inputs[0]].width;
-    switch (node.kind) {
-      case OpKind::Input:
-        break;  // known when it is read
-      case OpKind::Linear:
-        values_[i].width = node.weights[0].shape[0];
-        break;
-      case OpKind::Embedding:
-        values_[i].width = node.weights[0].shape[1];
-        break;
-      case OpKind::LayerNorm:
-        values_[i].width = node.weights[0].shape[0];
-        break;
-      case OpKind::Attention:
-        values_[i].width = node.inputs.size() == 1 ? input_width / 3 : input_width;
-        break;
-      case OpKind::Add:
-      case OpKind::Activate:
-        values_[i].width = input_width;
-        break;
-      default:
-        require(false, "row plan: operation ", static_cast<int>(node.kind), " works on pictures, not on rows");
-    }
+    Value& value = values_[i];
+    value.source = i;
+    value.width = input_width;
+    if (node.kind == OpKind::Input) continue;
+    std::vector<int64_t> widths;
+    for (const int input : node.inputs) widths.push_back(values_[input].width);
+    value.width = row_width(node, widths);
+    if (node.kind != OpKind::Columns || node.activation != Activation::None || i == output_) continue;
+    value.source = values_[node.inputs[0]].source;
+    value.begin = values_[node.inputs[0]].begin + node.begin;
   }
 }
 
 void RowPlan::divide() {
+  segment_of_.assign(graph_.nodes.size(), -1);
   for (int i = 0; i < static_cast<int>(graph_.nodes.size()); ++i) {
-    const OpKind kind = graph_.nodes[i].kind;
-    if (kind == OpKind::Input) continue;
-    const bool attention = kind == OpKind::Attention;
-    const bool extends = !attention && !segments_.empty() && !segments_.back().attention && segments_.back().end == i;
-    if (extends) {
-      segments_.back().end = i + 1;
-    } else {
-      segments_.push_back({i, i + 1, attention});
+    if (!computed(i)) continue;
+    const bool attention = graph_.nodes[i].kind == OpKind::Attention;
+    if (attention || segments_.empty() || segments_.back().attention) segments_.push_back({i, i + 1, attention});
+    segments_.back().end = i + 1;
+    segment_of_[i] = static_cast<int>(segments_.size()) - 1;
+  }
+}
+
+/// A value that only its own segment reads lives for one block of rows.
+void RowPlan::find_locals() {
+  for (size_t i = 0; i < values_.size(); ++i)
+    values_[i].local = segment_of_[i] >= 0 && !segments_[segment_of_[i]].attention && static_cast<int>(i) != output_;
+  for (size_t i = 0; i < values_.size(); ++i) {
+    if (segment_of_[i] < 0) continue;
+    for (const int input : graph_.nodes[i].inputs) {
+      const int source = values_[input].source;
+      if (segment_of_[source] != segment_of_[i]) values_[source].local = false;
     }
   }
 }
@@ -85,15 +92,11 @@ void RowPlan::divide() {
 /// Gives each value a slot of memory; slots are used again once nobody reads their value.
 void RowPlan::place() {
   const int count = static_cast<int>(graph_.nodes.size());
-  std::vector<int> segment_of(count, -1), last_use(count, -1);
-  for (int s = 0; s < static_cast<int>(segments_.size()); ++s)
-    std::fill(segment_of.begin() + segments_[s].begin, segment_of.begin() + segments_[s].end, s);
+  std::vector<int> last_use(count, -1);
   for (int i = 0; i < count; ++i) {
-    values_[i].local = segment_of[i] >= 0 && !segments_[segment_of[i]].attention;
-    for (const int input : graph_.nodes[i].inputs) {
-      last_use[input] = i;
-      if (segment_of[input] != segment_of[i]) values_[input].local = false;
-    }
+    if (segment_of_[i] < 0) continue;
+    last_use[i] = i;  // for what nobody reads
+    for (const int input : graph_.nodes[i].inputs) last_use[values_[input].source] = i;
   }
   // A value that all rows share frees its slot after a whole segment, a local one after its last reader.
   struct Slot {
@@ -102,10 +105,10 @@ void RowPlan::place() {
   };
   std::vector<Slot> slots;
   for (int i = 0; i < count; ++i) {
-    if (segment_of[i] < 0 || i == output_) continue;
+    if (segment_of_[i] < 0 || i == output_) continue;
     const bool local = values_[i].local;
-    const int now = local ? i : segments_[segment_of[i]].begin;
-    const int until = local ? last_use[i] : segments_[segment_of[last_use[i]]].end - 1;
+    const int now = local ? i : segments_[segment_of_[i]].begin;
+    const int until = local ? last_use[i] : segments_[segment_of_[last_use[i]]].end - 1;
     int slot = 0;
     while (slot < static_cast<int>(slots.size()) && (slots[slot].local != local || slots[slot].free_after >= now))
       ++slot;
@@ -113,7 +116,6 @@ void RowPlan::place() {
     slots[slot] = {local, until};
     values_[i].slot = slot;
   }
-  values_[output_].local = false;
   slots_ = static_cast<int>(slots.size());
 }
 
@@ -151,73 +153,58 @@ void RowPlan::run(const RowBatch& batch, RowWorkspace& workspace, float* out) co
   for (const Segment& segment : segments_) {
     if (segment.attention) {
       execute_attention(run, segment.begin);
-    } else {
-      execute_rows(run, segment);
+      continue;
     }
+    for (int64_t begin = 0; begin < batch.rows; begin += kRowBlock)
+      for (int node = segment.begin; node < segment.end; ++node)
+        if (computed(node)) execute(run, node, begin, std::min(kRowBlock, batch.rows - begin));
   }
 }
 
-void RowPlan::execute_rows(const Run& run, const Segment& segment) const {
-  for (int64_t begin = 0; begin < run.batch.rows; begin += kRowBlock) {
-    const int64_t count = std::min(kRowBlock, run.batch.rows - begin);
-    for (int node = segment.begin; node < segment.end; ++node) execute(run, node, begin, count);
-  }
+/// The value of a node from row `begin` on, which is the first of the block.
+RowView RowPlan::rows_of(const Run& run, int node, int64_t begin) const {
+  const Value& source = values_[values_[node].source];
+  const float* rows = run.values[values_[node].source];
+  if (!rows) return {};  // ids
+  return RowView{rows, source.width}.from(source.local ? 0 : begin).columns(values_[node].begin);
 }
 
 void RowPlan::execute_attention(const Run& run, int index) const {
   const Node& node = graph_.nodes[index];
+  const std::span<const int64_t> offsets = run.batch.offsets;
   const int64_t width = values_[index].width;
-  const int head_dim = static_cast<int>(width / node.heads);
-  const bool merged = node.inputs.size() == 1;
-  const float* first = run.values[node.inputs[0]];
-  const float* sources[] = {first, merged ? first + width : run.values[node.inputs[1]],
-                            merged ? first + 2 * width : run.values[node.inputs[2]]};
-  const int64_t stride = merged ? 3 * width : width;
+  std::array<RowView, 3> rows;  // queries, keys, values
+  for (int part = 0; part < 3; ++part) {
+    const bool merged = node.inputs.size() == 1;
+    rows[part] = merged ? rows_of(run, node.inputs[0], 0).columns(part * width) : rows_of(run, node.inputs[part], 0);
+  }
   int64_t longest = 0;
-  for (size_t text = 0; text + 1 < run.batch.offsets.size(); ++text)
-    longest = std::max(longest, run.batch.offsets[text + 1] - run.batch.offsets[text]);
-  float* scratch = run.workspace.buffer(slots_, attention_scratch(longest, head_dim));
-  for (size_t text = 0; text + 1 < run.batch.offsets.size(); ++text) {
-    const int64_t begin = run.batch.offsets[text], length = run.batch.offsets[text + 1] - begin;
-    attend({sources[0] + begin * stride, sources[1] + begin * stride, sources[2] + begin * stride, stride, length,
-            node.heads, head_dim},
-           scratch, run.values[index] + begin * width);
+  for (size_t text = 0; text + 1 < offsets.size(); ++text)
+    longest = std::max(longest, offsets[text + 1] - offsets[text]);
+  AttentionInput input = attention_input(node.attention, width);
+  AttentionBias bias;
+  if (node.attention.bias != RelativeBias::None) bias = AttentionBias(node.attention, node.weights[0], longest);
+  float* scratch = run.workspace.buffer(slots_, attention_scratch(longest, input.head_dim));
+  for (size_t text = 0; text + 1 < offsets.size(); ++text) {
+    const int64_t begin = offsets[text];
+    input.queries = rows[0].from(begin);
+    input.keys = rows[1].from(begin);
+    input.values = rows[2].from(begin);
+    input.query_count = input.length = offsets[text + 1] - begin;
+    if (bias.length() > 0) bias.apply(input);
+    attend(input, scratch, run.values[index] + begin * width);
   }
 }
 
 void RowPlan::execute(const Run& run, int index, int64_t begin, int64_t count) const {
   const Node& node = graph_.nodes[index];
-  const auto rows_of = [&](int value) {
-    const bool block = values_[value].local;
-    return run.values[value] + (block ? 0 : begin * values_[value].width);
-  };
-  const int source = node.inputs[0];
-  const int64_t width = values_[index].width;
-  float* out = rows_of(index);
-  const float* second = node.inputs.size() > 1 ? rows_of(node.inputs[1]) : nullptr;
-  if (node.kind == OpKind::Linear) {
-    const PackedMatrix& matrix = matrices_[index];
-    const bool input = graph_.nodes[source].kind == OpKind::Input;
-    const float* x = input ? run.values[source] + begin * matrix.inputs : rows_of(source);
-    multiply(x, count, matrix, {second, node.activation}, out);
-  } else if (node.kind == OpKind::LayerNorm) {
-    layer_norm_rows({rows_of(source), count, width}, {node.weights[0].data, node.weights[1].data, node.epsilon}, out);
-  } else if (node.kind == OpKind::Embedding) {
-    for (int64_t i = 0; i < count; ++i) {
-      const float* entry = node.weights[0].data + run.ids[source][begin + i] * width;
-      if (second) {
-        add_values(second + i * width, entry, width, out + i * width);
-      } else {
-        std::copy(entry, entry + width, out + i * width);
-      }
-    }
-  } else if (node.kind == OpKind::Add) {
-    add_values(rows_of(source), second, count * width, out);
-    activate_rows(out, count * width, node.activation);
-  } else {
-    std::copy(rows_of(source), rows_of(source) + count * width, out);
-    activate_rows(out, count * width, node.activation);
+  RowOperands operands{.rows = count, .width = values_[index].width, .matrix = &matrices_[index]};
+  for (size_t i = 0; i < node.inputs.size(); ++i) {
+    operands.inputs[i] = rows_of(run, node.inputs[i], begin);
+    if (const int32_t* ids = run.ids[node.inputs[i]]) operands.ids = ids + begin;
   }
+  operands.out = run.values[index] + (values_[index].local ? 0 : begin * operands.width);
+  execute_row_operation(node, operands);
 }
 
 }  // namespace pictrieve

@@ -9,6 +9,7 @@
 
 #include "pictrieve/nn/graph.h"
 #include "pictrieve/runtime/gemm.h"
+#include "pictrieve/runtime/row_view.h"
 
 namespace pictrieve {
 
@@ -40,8 +41,9 @@ class RowWorkspace {
 
 class RowPlan {
  public:
-  /// `graph` is fused and has one output. Weights of linear layers are packed here, in parallel; others stay borrowed.
-  explicit RowPlan(Graph graph);
+  /// `graph` is fused and has one output; rows that its Inputs hold have `input_width` numbers. Weights of linear
+  /// layers are packed here, in parallel; others stay borrowed.
+  explicit RowPlan(Graph graph, int64_t input_width = 0);
 
   /// Width of the output.
   int64_t width() const { return values_[output_].width; }
@@ -49,12 +51,16 @@ class RowPlan {
   void run(const RowBatch& batch, RowWorkspace& workspace, float* out) const;
 
  private:
-  /// Where a node's value lives: the caller's memory, a buffer of all rows, or one of a block of rows.
+  /// Where a node's value lives: the caller's memory, a buffer of all rows, or one of a block of rows. Columns are part
+  /// of another node's rows, `source`, from `begin` on; all others are their own source.
   struct Value {
     int64_t width = 0;
+    int source = -1;
+    int64_t begin = 0;
     bool local = false;
     int slot = -1;
   };
+  /// Operations [begin, end) that go through a block of rows together, or one attention.
   struct Segment {
     int begin = 0;
     int end = 0;
@@ -62,11 +68,13 @@ class RowPlan {
   };
   struct Run;
 
-  void measure();
+  bool computed(int node) const;
+  void measure(int64_t input_width);
   void divide();
+  void find_locals();
   void place();
   void pack();
-  void execute_rows(const Run& run, const Segment& segment) const;
+  RowView rows_of(const Run& run, int node, int64_t begin) const;
   void execute_attention(const Run& run, int node) const;
   void execute(const Run& run, int node, int64_t begin, int64_t count) const;
 
@@ -74,6 +82,7 @@ class RowPlan {
   int output_ = -1;
   int slots_ = 0;
   std::vector<Value> values_;
+  std::vector<int> segment_of_;  ///< by node, -1 for those that nothing computes
   std::vector<Segment> segments_;
   std::vector<PackedMatrix> matrices_;  ///< by node, empty for others than Linear
 };

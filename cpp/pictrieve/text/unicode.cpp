@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "pictrieve/text/unicode_tables.h"
@@ -13,31 +14,42 @@ namespace tables = unicode_tables;
 
 constexpr char32_t kLastCharacter = 0x10FFFF;
 
-// Hangul syllables are numbered leading * 588 + vowel * 28 + trailing (Unicode 3.12).
+// Hangul syllables are numbered leading * 588 + vowel * 28 + trailing (Unicode 3.12). No syllable has the trailing
+// consonant 0, whose number is kTrailing.
 constexpr char32_t kFirstSyllable = 0xAC00, kSyllables = 11172;
+constexpr char32_t kLeadings = 19, kVowels = 21, kTrailings = 28;
 constexpr char32_t kLeading = 0x1100, kVowel = 0x1161, kTrailing = 0x11A7;
 
 bool is_syllable(char32_t character) { return character - kFirstSyllable < kSyllables; }
 
+void set_ranges(std::vector<uint8_t>& table, const tables::CodeRange* ranges, size_t count, uint8_t bits) {
+  for (const auto& range : std::span(ranges, count))
+    for (char32_t c = range.first; c <= range.last; ++c) table[c] |= bits;
+}
+
 /// One byte for each character: a megabyte, of which a text touches a few cache lines.
 std::vector<uint8_t> build_flags() {
   std::vector<uint8_t> flags(kLastCharacter + 1, 0);
-  const auto set_ranges = [&](const tables::CodeRange* ranges, size_t count, uint8_t flag) {
-    for (const auto& range : std::span(ranges, count))
-      for (char32_t c = range.first; c <= range.last; ++c) flags[c] |= flag;
-  };
-  set_ranges(tables::kDropped, tables::kDroppedCount, kIsDropped);
-  set_ranges(tables::kSpaces, tables::kSpacesCount, kIsSpace);
-  set_ranges(tables::kChinese, tables::kChineseCount, kIsChinese);
-  set_ranges(tables::kStripped, tables::kStrippedCount, kIsStripped);
-  set_ranges(tables::kPunctuation, tables::kPunctuationCount, kIsPunctuation);
-  set_ranges(tables::kCombining, tables::kCombiningCount, kIsCombining);
+  set_ranges(flags, tables::kDropped, tables::kDroppedCount, kIsDropped);
+  set_ranges(flags, tables::kSpaces, tables::kSpacesCount, kIsSpace);
+  set_ranges(flags, tables::kChinese, tables::kChineseCount, kIsChinese);
+  set_ranges(flags, tables::kStripped, tables::kStrippedCount, kIsStripped);
+  set_ranges(flags, tables::kPunctuation, tables::kPunctuationCount, kIsPunctuation);
+  set_ranges(flags, tables::kCombining, tables::kCombiningCount, kIsCombining);
   const tables::CodeRange syllables{kFirstSyllable, kFirstSyllable + kSyllables - 1, 0};
-  set_ranges(&syllables, 1, kIsComposed);
+  set_ranges(flags, &syllables, 1, kIsComposed);
   for (const auto& entry : std::span(tables::kDecompositions, tables::kDecompositionsCount))
     flags[entry.code] |= kIsComposed;
   for (const auto& entry : std::span(tables::kLowerCase, tables::kLowerCaseCount)) flags[entry.code] |= kHasLowerCase;
   return flags;
+}
+
+std::vector<uint8_t> build_classes() {
+  std::vector<uint8_t> classes(kLastCharacter + 1, 0);
+  set_ranges(classes, tables::kLetters, tables::kLettersCount, static_cast<uint8_t>(WordClass::Letter));
+  set_ranges(classes, tables::kNumbers, tables::kNumbersCount, static_cast<uint8_t>(WordClass::Number));
+  set_ranges(classes, tables::kWhite, tables::kWhiteCount, static_cast<uint8_t>(WordClass::White));
+  return classes;
 }
 
 template <typename Entry>
@@ -130,13 +142,37 @@ int combining_class(char32_t character) {
   return found != ranges.end() && found->first <= character ? found->value : 0;
 }
 
-Characters decompose_and_strip(char32_t character) {
+WordClass word_class(char32_t character) {
+  static const std::vector<uint8_t> classes = build_classes();
+  return static_cast<WordClass>(classes[character]);
+}
+
+Characters decompose(char32_t character) {
   if (!is_syllable(character))
     return mapped(std::span(tables::kDecompositions, tables::kDecompositionsCount), character);
   const char32_t index = character - kFirstSyllable;
   Characters result{{kLeading + index / 588, kVowel + index % 588 / 28, kTrailing + index % 28}, 3};
   if (index % 28 == 0) result.count = 2;
   return result;
+}
+
+Characters decompose_and_strip(char32_t character) {
+  const Characters whole = decompose(character);
+  Characters kept;
+  for (int i = 0; i < whole.count; ++i)
+    if (!(character_flags(whole.codes[i]) & kIsStripped)) kept.codes[kept.count++] = whole.codes[i];
+  return kept;
+}
+
+char32_t compose(char32_t first, char32_t second) {
+  if (first - kLeading < kLeadings && second - kVowel < kVowels)
+    return kFirstSyllable + (first - kLeading) * 588 + (second - kVowel) * 28;
+  if (is_syllable(first) && (first - kFirstSyllable) % 28 == 0 && second > kTrailing && second - kTrailing < kTrailings)
+    return first + (second - kTrailing);
+  const std::span pairs(tables::kCompositions, tables::kCompositionsCount);
+  const auto found = std::ranges::lower_bound(pairs, std::pair(first, second), {},
+                                              [](const auto& entry) { return std::pair(entry.first, entry.second); });
+  return found != pairs.end() && found->first == first && found->second == second ? found->to : 0;
 }
 
 Characters lower_case(char32_t character) {

@@ -33,14 +33,24 @@ uint8_t character_flags(char32_t character);
 /// The canonical combining class, 0..254.
 int combining_class(char32_t character);
 
+/// Classes of the regular expressions that cut text into words: \p{L}, \p{N}, \s and the rest.
+enum class WordClass : uint8_t { Other, Letter, Number, White };
+WordClass word_class(char32_t character);
+
 /// A few characters that replace one.
 struct Characters {
-  char32_t codes[3] = {0, 0, 0};
+  char32_t codes[4] = {0, 0, 0, 0};
   int count = 0;
 };
 
-/// Full canonical decomposition without nonspacing marks; the character itself where it has none.
+/// Full canonical decomposition; the character itself where it has none.
+Characters decompose(char32_t character);
+
+/// The same without nonspacing marks.
 Characters decompose_and_strip(char32_t character);
+
+/// The character that two make canonically, 0 where there is none.
+char32_t compose(char32_t first, char32_t second);
 
 /// Full lower case without context ("İ" becomes two characters).
 Characters lower_case(char32_t character);

@@ -1,41 +1,63 @@
-"""One space for pictures and words, made of an image classifier and a sentence encoder without any training.
-
-Both sides are written as a soft distribution over the classifier's own classes, minus its mean:
-
-    picture   u = unit(softmax(logits / T_i) - 1/C)
-    text      v = unit(softmax(E q / T_t) - 1/C)        q: vector of "a photo of <text>", E: of the class descriptions
-    score     u . v, the Pearson correlation of the two distributions
-
-Comparing in the space of classes follows Lampert et al. 2009 (attributes) and Torresani et al. 2010 (classemes); ConSE
-(Norouzi et al. 2014, arXiv:1312.5650) uses the same parts the other way round and did worse on every set we measured.
-The mean is taken off because it makes hubs, vectors that are near to everything (Suzuki et al. 2013).
-"""
+"""Pictures and sentences as vectors of one space."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pictrieve import models
-from pictrieve.encoders.image import EncodedImages, EncodeError, ImageEncoder, image_fingerprint
+from pictrieve.encoders.image import EncodedImages, EncodeError, ImageEncoder
+from pictrieve.encoders.label_space import LabelSpace
+from pictrieve.encoders.look import Look
 from pictrieve.encoders.rows import Floats, digest, finish, require_supported
 from pictrieve.encoders.text import TextEncoder, list_of_texts
-from pictrieve.images import Preprocess
 
 if TYPE_CHECKING:
     from pictrieve.images import ImageInput
 
-# Both lie on a plateau: 3..4 and 0.08..0.10 are within noise of each other on three sets of captioned pictures.
-PROMPT = "a photo of "  # what a text is read as: the classes are described in the same words
-IMAGE_TEMPERATURE = 3.0
-TEXT_TEMPERATURE = 0.1
+
+class JointSpace:
+    """Two networks that were trained together: CLIP, SigLIP. Each is loaded when it is first needed."""
+
+    needs_probabilities = False
+
+    def __init__(self, model: str | Path) -> None:
+        """Remember the directory."""
+        self._model = model
+
+    @cached_property
+    def image_encoder(self) -> ImageEncoder:
+        """The picture side."""
+        return ImageEncoder(self._model)
+
+    @cached_property
+    def text_encoder(self) -> TextEncoder:
+        """The sentence side."""
+        return TextEncoder(self._model)
+
+    @property
+    def dim(self) -> int:
+        """Length of a vector of either side."""
+        return self.image_encoder.dim
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """64 hexadecimal digits."""
+        return digest(self.image_encoder.fingerprint, self.text_encoder.fingerprint)
+
+    def pictures(self, look: Look) -> Floats:
+        """Give the vectors as they are: unit vectors of the joint space."""
+        return look.features
+
+    def texts(self, texts: list[str], batch_size: int, show_progress_bar: bool | None) -> Floats:
+        """Encode sentences."""
+        rows: Floats = self.text_encoder.encode(texts, batch_size, show_progress_bar)
+        return rows
 
 
 class BothVectors(NamedTuple):
@@ -57,12 +79,12 @@ class BothVectors(NamedTuple):
 class DualEncoder:
     """Pictures and sentences as unit vectors of one space, to be compared by cosine.
 
-    The default pairs EfficientNet-Lite0 with all-MiniLM-L6-v2 by way of the 1000 ImageNet classes. It sees the whole
-    picture, stretched to the network's square, since what a sentence names may stand at the edge. Each side is loaded
-    when it is first needed.
+    The default pairs EfficientNet-Lite0 with all-MiniLM-L6-v2 by way of the 1000 ImageNet classes; see `label_space`.
 
     Args:
-        model: `"<image classifier>+<text encoder>"`: names of `list_models()`.
+        model: `"<image classifier>+<text encoder>"`, names of `list_models()`; or a directory of CLIP or SigLIP, in the
+            layout of transformers or open_clip, or a file of OpenAI's CLIP beside its tokenizer.
+        allow_download: Fetch an unknown model from the Hugging Face Hub.
 
     Example:
         >>> dual = DualEncoder()
@@ -70,39 +92,51 @@ class DualEncoder:
         (2, 1000)
     """
 
-    def __init__(self, model: str = models.DEFAULT_DUAL) -> None:
+    def __init__(self, model: str | Path = models.DEFAULT_DUAL, *, allow_download: bool = False) -> None:
         """Name the two sides."""
-        image, plus, text = model.partition("+")
-        if not plus:
+        found = models.locate(model, allow_download)
+        if not models.is_dual(found) and "+" not in str(model):
             raise ValueError(
-                f"model: expected '<image model>+<text model>' such as {models.DEFAULT_DUAL!r}, got {model!r}"
+                f"model: expected '<image model>+<text model>' such as {models.DEFAULT_DUAL!r}, or a directory of "
+                f"CLIP or SigLIP, got {str(model)!r}"
             )
-        self.name = model
-        self._image_name, self._text_name = image, text
-        self._image_model = models.resolve(image, kind="image")
-        models.resolve(text, kind="text")
+        self.name = str(model) if isinstance(model, str) else model.name
+        self._space: JointSpace | LabelSpace = JointSpace(found) if models.is_dual(found) else LabelSpace(str(model))
 
-    @cached_property
+    @classmethod
+    def from_pretrained(cls, path: str | Path, *, allow_download: bool = False) -> DualEncoder:
+        """Load CLIP or SigLIP from a directory."""
+        return cls(path, allow_download=allow_download)
+
+    @property
     def image_encoder(self) -> ImageEncoder:
         """The picture side."""
-        return ImageEncoder(self._image_name, preprocess=_whole_picture())
+        return self._space.image_encoder
 
-    @cached_property
+    @property
     def text_encoder(self) -> TextEncoder:
         """The sentence side."""
-        return TextEncoder(self._text_name)
+        return self._space.text_encoder
 
     @property
     def dim(self) -> int:
-        """Length of a vector: the number of classes."""
-        return len(models.imagenet_classes())
+        """Length of a vector."""
+        return self._space.dim
 
-    @cached_property
+    @property
     def fingerprint(self) -> str:
         """64 hexadecimal digits that change with all that changes vectors."""
-        recipe = f"label space {PROMPT!r} {IMAGE_TEMPERATURE} {TEXT_TEMPERATURE}"
-        image = image_fingerprint(self._image_model, _whole_picture())  # a search by words needs no picture network
-        return digest(image, self.text_encoder.fingerprint, recipe, *self._descriptions())
+        return self._space.fingerprint
+
+    def save_pretrained(self, path: str | Path) -> None:
+        """Write a directory of CLIP or SigLIP, which the library that made the weights can read as well.
+
+        Raises:
+            ValueError: The space is made of two models; save these.
+        """
+        if isinstance(self._space, LabelSpace):
+            raise ValueError(f"{self!r}: expected one model to save, got two; save image_encoder and text_encoder")
+        self.image_encoder.save_pretrained(path)
 
     def encode_images(
         self,
@@ -115,8 +149,8 @@ class DualEncoder:
         """Encode one picture to `(dim,)`, many to `(n, dim)` float32 unit rows; arguments as in `ImageEncoder`."""
         require_supported(on_error=(on_error, ("raise", "skip")))
         skip = on_error == "skip"
-        look = self.image_encoder.look(images, batch_size, show_progress_bar, probabilities=True, skip=skip)
-        rows = finish(self._from_probabilities(look.probabilities), None, convert_to_tensor)
+        look = self._look(images, batch_size, show_progress_bar, skip)
+        rows = finish(self._space.pictures(look), None, convert_to_tensor)
         if skip:
             return EncodedImages(rows, look.kept, look.errors)
         return rows[0] if look.single else rows
@@ -130,10 +164,8 @@ class DualEncoder:
     ) -> BothVectors:
         """Encode pictures once for both spaces: the picture encoder's features and the shared one."""
         require_supported(on_error=(on_error, ("raise", "skip")))
-        look = self.image_encoder.look(
-            images, batch_size, show_progress_bar, probabilities=True, skip=on_error == "skip"
-        )
-        return BothVectors(look.features, self._from_probabilities(look.probabilities), look.kept, look.errors)
+        look = self._look(images, batch_size, show_progress_bar, on_error == "skip")
+        return BothVectors(look.features, self._space.pictures(look), look.kept, look.errors)
 
     def encode_texts(
         self,
@@ -144,88 +176,16 @@ class DualEncoder:
     ) -> Any:
         """Encode one text to `(dim,)`, many to `(n, dim)` float32 unit rows; arguments as in `TextEncoder.encode`."""
         single = isinstance(texts, str)
-        prompts = [PROMPT + text for text in list_of_texts([texts] if isinstance(texts, str) else texts)]
-        sentences = self.text_encoder.encode(prompts, batch_size, show_progress_bar)
-        rows = _centred(_softmax(sentences @ self._class_vectors.T / TEXT_TEMPERATURE))
-        rows = finish(rows, None, convert_to_tensor)
+        listed = list_of_texts([texts] if isinstance(texts, str) else texts)
+        rows = finish(self._space.texts(listed, batch_size, show_progress_bar), None, convert_to_tensor)
         return rows[0] if single else rows
 
     def __repr__(self) -> str:
         """Say which two encoders share the space."""
         return f"DualEncoder({self.name!r}, dim={self.dim})"
 
-    def _from_probabilities(self, probabilities: Floats) -> Floats:
-        """Soften: softmax(logits / T) is proportional to softmax(logits) ** (1 / T)."""
-        soft = probabilities ** np.float32(1 / IMAGE_TEMPERATURE)
-        return _centred(soft / np.maximum(soft.sum(axis=1, keepdims=True), np.float32(1e-30)))
-
-    @staticmethod
-    def _descriptions() -> list[str]:
-        """Two texts per class, classes in order: what is in a photo of it, and what it is."""
-        return [
-            text
-            for row in models.imagenet_classes()
-            for text in (_photo_of(row.name, row.kind), f"{row.name}: {row.gloss}")
-        ]
-
-    @cached_property
-    def _class_vectors(self) -> Floats:
-        """E of the formula, `(classes, dim of the text encoder)`; kept in the user's cache, since it costs seconds."""
-        texts = self._descriptions()
-        path = cache_folder() / f"classes-{digest(self.text_encoder.fingerprint, *texts)[:32]}.npy"
-        shape = (self.dim, self.text_encoder.dim)
-        cached = _read_matrix(path, shape)
-        if cached is not None:
-            return cached
-        both: Floats = self.text_encoder.encode(texts, show_progress_bar=False).reshape(shape[0], 2, shape[1])
-        vectors: Floats = both.sum(axis=1)
-        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-        _keep_matrix(path, vectors)
-        return vectors
-
-
-def cache_folder() -> Path:
-    """Give the folder for what can be computed again: $PICTRIEVE_CACHE, or pictrieve in the user's cache."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(os.environ.get("PICTRIEVE_CACHE") or Path(base) / "pictrieve")
-
-
-def _whole_picture() -> Preprocess:
-    return Preprocess("efficientnet_lite0", steps=("resize",), resize=(224, 224))
-
-
-def _photo_of(name: str, kind: str) -> str:
-    article = "an" if name[0].lower() in "aeiou" else "a"
-    return f"{PROMPT}{article} {name}" + (f", a kind of {kind}" if kind else "")
-
-
-def _softmax(rows: Floats) -> Floats:
-    powers: Floats = np.exp(rows - rows.max(axis=1, keepdims=True))
-    powers /= powers.sum(axis=1, keepdims=True)
-    return powers
-
-
-def _centred(rows: Floats) -> Floats:
-    """Take off the mean of a distribution, and scale to unit length."""
-    centred: Floats = rows - np.float32(1 / rows.shape[1])
-    centred /= np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), np.float32(1e-30))
-    return centred
-
-
-def _read_matrix(path: Path, shape: tuple[int, int]) -> Floats | None:
-    try:
-        matrix = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError):
-        return None
-    return matrix if matrix.shape == shape and matrix.dtype == np.float32 and np.isfinite(matrix).all() else None
-
-
-def _keep_matrix(path: Path, matrix: Floats) -> None:
-    """Write at once, so that a reader never sees a part; a folder that cannot be written to is no error."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with NamedTemporaryFile(dir=path.parent, suffix=".npy", delete=False) as file:
-            np.save(file, matrix)
-        Path(file.name).replace(path)
-    except OSError:
-        return
+    def _look(
+        self, images: ImageInput | Iterable[ImageInput], batch_size: int, show_progress_bar: bool | None, skip: bool
+    ) -> Look:
+        wanted = self._space.needs_probabilities
+        return self.image_encoder.look(images, batch_size, show_progress_bar, probabilities=wanted, skip=skip)

@@ -2,84 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from functools import cached_property
-from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pictrieve import _core, models
-from pictrieve.encoders.rows import (
-    RANDOM_SEED,
-    ROW_TYPES,
-    Floats,
-    digest,
-    finish,
-    output_rows,
-    require_supported,
-    write_json,
+from pictrieve import _core, models, regions
+from pictrieve.encoders import whitening
+from pictrieve.encoders.image_parts import (
+    POOLINGS,
+    image_fingerprint,
+    known_preprocess,
+    load_network,
+    scaled,
+    stored_whitening,
 )
-from pictrieve.images import Preprocess, as_sources
-from pictrieve.progress import Progress, progress_bar
+from pictrieve.encoders.look import EncodedImages, EncodeError, Look, from_item, in_chunks, join
+from pictrieve.encoders.rows import ROW_TYPES, Floats, digest, finish, output_rows, require_supported
+from pictrieve.encoders.saving import save_directory
+from pictrieve.encoders.whitening import Whitening
+from pictrieve.images import Preprocess
+from pictrieve.models.own import WHITENING
+from pictrieve.progress import progress_bar
 
 if TYPE_CHECKING:
     from pictrieve.images import ImageInput
+    from pictrieve.regions import Detector, Regions
 
-_CHUNK = 512  # pictures of a generator that are held at once
-
-
-class EncodeError(NamedTuple):
-    """One picture that could not be encoded: its place in the input, and why."""
-
-    index: int  # type: ignore[assignment]  # hides tuple.index, which nobody needs here
-    reason: str
-
-
-class EncodedImages(NamedTuple):
-    """What `encode(..., on_error="skip")` gives.
-
-    Attributes:
-        embeddings: `(kept, dim)` float32, one row per readable picture.
-        kept: `(kept,)` int64 positions of these pictures in the input.
-        errors: One `(index, reason)` per unreadable picture.
-    """
-
-    embeddings: Any
-    kept: NDArray[np.int64]
-    errors: list[EncodeError]
-
-
-class Look(NamedTuple):
-    """What one pass of pictures through a network gave, without the unreadable ones.
-
-    Attributes:
-        features: `(kept, dim)` float32.
-        probabilities: `(kept, classes)` float32; `(0, 0)` where they were not asked for.
-        kept: `(kept,)` int64 positions of the readable pictures in the input.
-        errors: One `(index, reason)` per unreadable picture.
-        single: The input was one picture, not a collection.
-    """
-
-    features: Floats
-    probabilities: Floats
-    kept: NDArray[np.int64]
-    errors: list[EncodeError]
-    single: bool
+__all__ = ["EncodeError", "EncodedImages", "ImageEncoder", "image_fingerprint"]
 
 
 class ImageEncoder:
     """Turns pictures into unit vectors with an image network.
 
     Args:
-        model: A name from `list_models()`, or a directory written by `save_pretrained`.
-        pooling: "avg" (global average pooling; the default and so far the only one).
+        model: A name from `list_models()`; a directory of transformers, timm, open_clip, torchvision or
+            `save_pretrained`; a TorchScript file, whose program is run, so name only one that you trust; or one of
+            OpenAI's CLIP files, whose program is not.
+        pooling: None for what the network itself gives for a picture; or how to pool its last feature map: "avg",
+            "max", "gem" (generalised mean of power 3), "rmac", "spoc" or "flatten"; or "cls", the class token of a
+            vision transformer.
         device: "cpu".
         precision: Type of the computation: "float32".
         preprocess: How pictures become the network's input; None takes the model's own.
-        weights: None for the model's weights, "random" for an untrained network (its repr says RANDOM).
+        weights: None for the model's weights, "random" for an untrained network (its repr says RANDOM), or a file or
+            directory of weights for the architecture that `model` names.
+        scales: Look at each picture at these sizes, relative to the model's own, and take the mean of the unit vectors;
+            None takes the model's own scales, which are (1.0,) unless it was saved with others.
+        allow_download: Fetch an unknown model from the Hugging Face Hub.
 
     Raises:
         ValueError: The model is unknown, its weights are not installed, or an argument is not supported.
@@ -100,23 +72,32 @@ class ImageEncoder:
         device: str = "cpu",
         precision: str = "float32",
         preprocess: Preprocess | None = None,
-        weights: str | None = None,
+        weights: str | Path | None = None,
+        scales: Sequence[float] | None = None,
+        allow_download: bool = False,
     ) -> None:
         """Load the network; see the class for the arguments."""
-        require_supported(pooling=(pooling, (None, "avg")), device=(device, ("cpu",)))
-        require_supported(precision=(precision, ("float32",)), weights=(weights, (None, "random")))
-        self._model = models.resolve(model, kind="image", need_weights=weights is None)
+        require_supported(pooling=(pooling, (None, "cls", *POOLINGS)), device=(device, ("cpu",)))
+        require_supported(precision=(precision, ("float32",)))
+        self._model = models.resolve(model, "image", weights, allow_download)
         self._random = weights == "random"
         self.name = self._model.name
-        self.preprocess = preprocess or _own_preprocess(self._model)
-        path = None if self._random else str(self._model.weights)
-        network = _core.FrozenImageNetwork(self._model.architecture, path, RANDOM_SEED)
-        self._core = _core.ImageEncoder(network, self.preprocess._core)
+        self.preprocess = known_preprocess(preprocess or self._model.preprocess, self._model)
+        self.pooling = pooling or self._model.pooling
+        self.scales = tuple(float(scale) for scale in (self._model.scales if scales is None else scales))
+        self._network = load_network(self._model, self.pooling, random=self._random)
+        self._views = [scaled(self.preprocess, scale)._core for scale in self.scales]
+        self._whitening = stored_whitening(self._model)
+        self._core = self._assemble(self._whitening)
+
+    def _assemble(self, whitening: Whitening | None) -> _core.ImageEncoder:
+        pooling = self.pooling if self.pooling in POOLINGS else ""
+        return _core.ImageEncoder(self._network, self._views, pooling or "", *(whitening or (None, None)))
 
     @classmethod
-    def from_pretrained(cls, path: str | Path) -> ImageEncoder:
-        """Load an encoder from a directory of `save_pretrained`."""
-        return cls(path)
+    def from_pretrained(cls, path: str | Path, **arguments: Any) -> ImageEncoder:
+        """Load an encoder from a directory; `arguments` are those of the class."""
+        return cls(path, **arguments)
 
     @property
     def dim(self) -> int:
@@ -131,13 +112,47 @@ class ImageEncoder:
     @cached_property
     def labels(self) -> list[str]:
         """Names of the classes that `classify` tells apart, in the order of its columns."""
-        own = self._model.config.get("labels")
-        return [str(label) for label in own] if own else models.imagenet_labels()
+        if self._model.labels:
+            return list(self._model.labels)
+        classes = self._core.classes
+        return models.imagenet_labels() if classes == 1000 else [f"class {i}" for i in range(classes)]
 
     @cached_property
     def fingerprint(self) -> str:
         """64 hexadecimal digits that change with all that changes vectors: network, weights, preprocessing, pooling."""
-        return image_fingerprint(self._model, self.preprocess, random=self._random)
+        plain = image_fingerprint(self._model, self.preprocess, self.pooling, random=self._random)
+        extras = [] if self.scales == (1.0,) else [repr(self.scales)]
+        if self._whitening:
+            extras += [part.tobytes().hex() for part in self._whitening]
+        return digest(plain, *extras) if extras else plain
+
+    def fit_whitening(self, images: Iterable[ImageInput] | Floats, dim: int | None = None) -> ImageEncoder:
+        """Fit PCA whitening, through which all vectors go from now on; `save_pretrained` keeps it.
+
+        Args:
+            images: Pictures like those to be searched, or their vectors `(n, dim)` float32 as `encode` gave them
+                before.
+            dim: How many of the strongest directions to keep; None keeps all in which the vectors vary.
+
+        Returns:
+            This encoder; its `dim` and `fingerprint` have changed.
+
+        Raises:
+            ValueError: The vectors vary in fewer directions than `dim`, or have another length.
+        """
+        if isinstance(images, np.ndarray) and images.ndim == 2 and images.dtype == np.float32:
+            rows = images / np.maximum(np.linalg.norm(images, axis=1, keepdims=True), np.float32(1e-30))
+        else:
+            self._core, before = self._assemble(None), self._core
+            try:
+                rows = self.encode(images)
+            finally:
+                self._core = before
+        fitted = whitening.fit(rows, dim)
+        self._core = self._assemble(fitted)
+        self._whitening = fitted
+        self.__dict__.pop("fingerprint", None)
+        return self
 
     def encode(
         self,
@@ -202,7 +217,7 @@ class ImageEncoder:
         """
         if batch_size < 1:
             raise ValueError(f"batch_size: expected at least 1, got {batch_size}")
-        chunks, total, single = _in_chunks(inputs, self.preprocess.exif)
+        chunks, total, single = in_chunks(inputs, self.preprocess.exif)
         classes = self._core.classes if probabilities else 0
         parts = []
         begin = 0
@@ -217,74 +232,51 @@ class ImageEncoder:
                     normalize=normalize_embeddings,
                     stop_at_failure=not skip,
                     first_index=begin,
-                    progress=_from(begin, report) if report else None,
+                    progress=from_item(begin, report) if report else None,
                 )
                 parts.append((begin, features, shares, failed))
                 begin += len(chunk)
-        return _join(parts, single, self.dim, classes)
+        return join(parts, single, self.dim, classes)
+
+    def encode_regions(self, image: ImageInput, boxes: Any = None, *, detector: Detector | None = None) -> Regions:
+        """Encode parts of a picture, to search by each object in it.
+
+        Args:
+            image: One picture, as `encode` takes them.
+            boxes: `(n, 4)` numbers x1, y1, x2, y2 in pixels of the upright picture; every pixel that a box touches
+                belongs to it.
+            detector: Finds the parts where no boxes are given.
+
+        Returns:
+            `Regions`: boxes, labels and scores of the detector, and one vector for each part.
+
+        Raises:
+            ValueError: Neither or both of `boxes` and `detector` are given, or a box holds no pixel of the picture.
+        """
+        return regions.encode_regions(self, image, boxes, detector)
 
     def save_pretrained(self, path: str | Path) -> None:
-        """Write config.json, model.safetensors and preprocessor_config.json into the directory `path`."""
+        """Write a directory that `from_pretrained` reads, and the library that the weights came from as well.
+
+        The tensors keep their types and their names; configuration files are copied, and what differs from them
+        (preprocessing, pooling, scales, whitening) is noted in pictrieve.json.
+        """
         if self._random:
             raise ValueError(f"{self!r}: expected trained weights to save, got random ones")
-        folder = Path(path)
-        folder.mkdir(parents=True, exist_ok=True)
-        _core.write_safetensors(str(folder / "model.safetensors"), _core.read_weights(str(self._model.weights)), {})
-        write_json(folder / "preprocessor_config.json", self.preprocess.to_dict())
-        write_json(folder / "config.json", {"architecture": self._model.architecture, "labels": self.labels})
+        config = {**self._model.config, "architecture": self._model.architecture, "labels": self.labels}
+        notes: dict[str, Any] = {}
+        if self.preprocess.fingerprint != (self._model.preprocess and self._model.preprocess.fingerprint):
+            notes["preprocess"] = self.preprocess.to_dict()
+        if self.pooling:
+            notes["pooling"] = self.pooling
+        if self.scales != (1.0,):
+            notes["scales"] = self.scales
+        folder = save_directory(Path(path), self._model, config, self.preprocess, notes)
+        if self._whitening:
+            whitening.save(folder / WHITENING, self._whitening)
 
     def __repr__(self) -> str:
         """Say what the encoder is; RANDOM where its weights are."""
         weights = "RANDOM weights, " if self._random else ""
-        return f"ImageEncoder({self.name!r}, {weights}dim={self.dim}, fingerprint={self.fingerprint[:12]})"
-
-
-def image_fingerprint(model: models.ResolvedModel, preprocess: Preprocess, *, random: bool = False) -> str:
-    """Give the fingerprint of an encoder from its files: the network itself need not be loaded for it."""
-    weights = "random" if random else _core.weights_fingerprint(str(model.weights))
-    return digest(model.architecture, weights, preprocess.fingerprint, "avg")
-
-
-def _from(begin: int, report: Progress) -> Progress:
-    """Report progress of a later chunk as that of the whole."""
-    return lambda done, total: report(begin + done, total)
-
-
-def _own_preprocess(model: models.ResolvedModel) -> Preprocess:
-    if model.directory is None:
-        return Preprocess(model.architecture)
-    return Preprocess.from_dict(models.read_json(model.directory / "preprocessor_config.json"))
-
-
-def _in_chunks(inputs: ImageInput | Iterable[ImageInput], exif: bool) -> tuple[Iterable[list[Any]], int | None, bool]:
-    """Split inputs into lists for the core: all at once where they are a collection, piecewise where a generator."""
-    if isinstance(inputs, Iterator):
-        return _chunks_of(inputs, exif), None, False
-    sources, single = as_sources(inputs, exif=exif)
-    return [sources], len(sources), single
-
-
-def _chunks_of(inputs: Iterator[ImageInput], exif: bool) -> Iterator[list[Any]]:
-    first = 0
-    while chunk := list(islice(inputs, _CHUNK)):
-        yield as_sources(chunk, exif=exif, first=first)[0]
-        first += len(chunk)
-
-
-def _join(parts: list[Any], single: bool, dim: int, classes: int) -> Look:
-    """Put the parts of one look together, and drop the rows of unreadable pictures."""
-    errors = [EncodeError(begin + index, reason) for begin, _, _, failed in parts for index, reason in failed]
-    count = sum(len(features) for _, features, _, _ in parts)
-    kept = np.setdiff1d(np.arange(count, dtype=np.int64), [error.index for error in errors])
-    features = _one([part[1] for part in parts], dim)
-    probabilities = _one([part[2] for part in parts], classes)
-    if errors:
-        features = features[kept]
-        probabilities = probabilities[kept] if classes else probabilities
-    return Look(features, probabilities, kept, errors, single)
-
-
-def _one(arrays: list[Floats], cols: int) -> Floats:
-    if len(arrays) == 1:
-        return arrays[0]
-    return np.concatenate(arrays) if arrays else np.empty((0, cols), np.float32)
+        pooling = f"pooling={self.pooling!r}, " if self.pooling else ""
+        return f"ImageEncoder({self.name!r}, {weights}{pooling}dim={self.dim}, fingerprint={self.fingerprint[:12]})"

@@ -18,10 +18,12 @@ from pictrieve.encoders.rows import (
     finish,
     output_rows,
     require_supported,
-    write_json,
 )
+from pictrieve.encoders.saving import save_directory, write_modules
 from pictrieve.progress import progress_bar
-from pictrieve.text import WordPieceTokenizer
+from pictrieve.text import load_tokenizer
+
+POOLINGS = ("mean", "cls", "max", "last", "weighted_mean")
 
 
 class TruncationWarning(UserWarning):
@@ -29,15 +31,18 @@ class TruncationWarning(UserWarning):
 
 
 class TextEncoder:
-    """Turns texts into unit vectors with a BERT-style network; texts run without padding.
+    """Turns texts into unit vectors with a transformer; texts run without padding.
 
     Args:
-        model: A name from `list_models()`, or a directory in the layout of Hugging Face.
-        pooling: "mean" of the token vectors, or "cls" for the first; None takes the checkpoint's own.
+        model: A name from `list_models()`, or a directory of transformers, sentence-transformers or open_clip.
+        pooling: Of the token vectors the "mean", the "max", the "weighted_mean" (the i-th token weighs i), "cls" for
+            the first or "last"; None takes the checkpoint's own.
         max_length: Tokens per text at most, special tokens included; None takes the checkpoint's limit (MiniLM: 256).
         device: "cpu".
         precision: Type of the computation: "float32".
-        weights: None for the model's weights, "random" for an untrained network (its repr says RANDOM).
+        weights: None for the model's weights, "random" for an untrained network (its repr says RANDOM), or a file or
+            directory of weights for the same network.
+        allow_download: Fetch an unknown model from the Hugging Face Hub.
 
     Attributes:
         truncated: `(texts, tokens)` that the last call of `encode` had to cut.
@@ -57,27 +62,29 @@ class TextEncoder:
         max_length: int | None = None,
         device: str = "cpu",
         precision: str = "float32",
-        weights: str | None = None,
+        weights: str | Path | None = None,
+        allow_download: bool = False,
     ) -> None:
         """Load tokenizer and network; see the class for the arguments."""
-        require_supported(pooling=(pooling, (None, "mean", "cls")), device=(device, ("cpu",)))
-        require_supported(precision=(precision, ("float32",)), weights=(weights, (None, "random")))
-        self._model = models.resolve(model, kind="text", need_weights=True)
+        require_supported(pooling=(pooling, (None, *POOLINGS)), device=(device, ("cpu",)))
+        require_supported(precision=(precision, ("float32",)))
+        self._model = models.resolve(model, "text", weights, allow_download)
         self._random = weights == "random"
-        self._folder = self._model.weights.parent
+        self._folder = self._model.directory or self._model.weights.parent
         self.name = self._model.name
-        self.pooling = pooling or _own_pooling(self._folder)
-        self.max_length = _own_max_length(self._folder, self._model.config) if max_length is None else max_length
-        self.tokenizer = WordPieceTokenizer.from_pretrained(self._folder)
-        self.truncated = (0, 0)
         path = None if self._random else str(self._model.weights)
-        network = _core.FrozenTextNetwork(self._model.config, path, RANDOM_SEED)
+        network = _core.FrozenTextNetwork(self._model.architecture, dict(self._model.config), path, RANDOM_SEED)
+        self.pooling = pooling or self._model.pooling or network.pooling
+        self.tokenizer = load_tokenizer(self._folder)
+        limit = self._model.max_length or self.tokenizer.max_length or network.max_tokens
+        self.max_length = min(limit, network.max_tokens) if max_length is None else max_length
+        self.truncated = (0, 0)
         self._core = _core.TextEncoder(network, self.tokenizer._core, self.pooling, self.max_length)
 
     @classmethod
-    def from_pretrained(cls, path: str | Path) -> TextEncoder:
-        """Load an encoder from a directory in the layout of Hugging Face."""
-        return cls(path)
+    def from_pretrained(cls, path: str | Path, **arguments: Any) -> TextEncoder:
+        """Load an encoder from a directory in the layout of Hugging Face; `arguments` are those of the class."""
+        return cls(path, **arguments)
 
     @property
     def dim(self) -> int:
@@ -93,8 +100,8 @@ class TextEncoder:
     def fingerprint(self) -> str:
         """64 hexadecimal digits that change with all that changes vectors: weights, tokenizer, pooling, limit."""
         weights = "random" if self._random else _core.weights_fingerprint(str(self._model.weights))
-        config = json.dumps(self._model.config, sort_keys=True)
-        tokenizer = digest(*self.tokenizer.tokens, repr(self.tokenizer))
+        config = json.dumps(dict(self._model.config), sort_keys=True)
+        tokenizer = digest(*self.tokenizer.identity())
         return digest(weights, config, tokenizer, self.pooling, str(self.max_length))
 
     def encode(
@@ -151,30 +158,11 @@ class TextEncoder:
         """Write a directory in the layout of Hugging Face, which sentence-transformers can read as well."""
         if self._random:
             raise ValueError(f"{self!r}: expected trained weights to save, got random ones")
-        folder = Path(path)
-        (folder / "1_Pooling").mkdir(parents=True, exist_ok=True)
-        _core.write_safetensors(
-            str(folder / "model.safetensors"), _core.read_weights(str(self._model.weights)), {"format": "pt"}
-        )
-        for name in (
-            "vocab.txt",
-            "tokenizer_config.json",
-            "tokenizer.json",
-            "special_tokens_map.json",
-            "modules.json",
-        ):
-            if (self._folder / name).is_file():
-                (folder / name).write_bytes((self._folder / name).read_bytes())
-        write_json(folder / "sentence_bert_config.json", {"max_seq_length": self.max_length, "do_lower_case": False})
-        write_json(
-            folder / "1_Pooling" / "config.json",
-            {
-                "word_embedding_dimension": self.dim,
-                "pooling_mode_mean_tokens": self.pooling == "mean",
-                "pooling_mode_cls_token": self.pooling == "cls",
-            },
-        )
-        write_json(folder / "config.json", self._model.config)
+        chosen = {"pooling": self.pooling, "max_length": self.max_length}
+        notes = {name: value for name, value in chosen.items() if value != getattr(self._model, name)}
+        folder = save_directory(Path(path), self._model, self._model.config, None, notes)
+        if not models.is_dual(folder):  # sentence-transformers has a class of its own for CLIP
+            write_modules(folder, self.dim, self.pooling, self.max_length)
 
     def __repr__(self) -> str:
         """Say what the encoder is; RANDOM where its weights are."""
@@ -183,21 +171,6 @@ class TextEncoder:
             f"TextEncoder({self.name!r}, {weights}dim={self.dim}, pooling={self.pooling!r}, "
             f"max_length={self.max_length}, fingerprint={self.fingerprint[:12]})"
         )
-
-
-def _own_pooling(folder: Path) -> str:
-    """Read sentence-transformers' pooling; a plain checkpoint gets the mean."""
-    path = folder / "1_Pooling" / "config.json"
-    if path.is_file() and models.read_json(path).get("pooling_mode_cls_token"):
-        return "cls"
-    return "mean"
-
-
-def _own_max_length(folder: Path, config: dict[str, Any]) -> int:
-    """Read sentence-transformers' limit; a plain checkpoint goes as far as its positions."""
-    path = folder / "sentence_bert_config.json"
-    limit = models.read_json(path).get("max_seq_length") if path.is_file() else None
-    return int(limit or config.get("max_position_embeddings", 512))
 
 
 def list_of_texts(inputs: Iterable[str]) -> list[str]:

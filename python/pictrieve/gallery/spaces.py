@@ -161,10 +161,10 @@ def absolute_model(name: str) -> str:
 
 
 def load_encoder(name: str) -> Any:
-    """Make the encoder of that name: two names joined by + give pictures and words in one space."""
-    from pictrieve import encoders  # late: a search by vector needs no network
+    """Make the encoder of that name: two names joined by +, or CLIP, give pictures and words in one space."""
+    from pictrieve import encoders, models  # late: a search by vector needs no network
 
-    return encoders.DualEncoder(name) if "+" in name else encoders.ImageEncoder(name)
+    return encoders.DualEncoder(name) if "+" in name or models.is_dual(name) else encoders.ImageEncoder(name)
 
 
 def describe(encoder: Any) -> tuple[str, list[Channel]]:

@@ -7,6 +7,7 @@
 
 #include "pictrieve/base/error.h"
 #include "pictrieve/base/linalg.h"
+#include "pictrieve/nn/network_config.h"
 
 namespace pictrieve {
 namespace {
@@ -19,10 +20,10 @@ Image picture(int seed) {
 }
 
 ImageEncoder encoder() {
-  static const std::shared_ptr<const ImageNetwork> network = ImageNetwork::load_random("efficientnet_lite0", 5);
+  static const std::shared_ptr<const ImageNetwork> network = ImageNetwork::load_random("efficientnet_lite0", {}, 5);
   PreprocessOptions options;
   options.steps = {ResizeStep{ResizeMode::Stretch, 64, 64}};
-  return ImageEncoder(network, Preprocess(options));
+  return ImageEncoder(network, {{Preprocess(options)}});
 }
 
 std::vector<Image> pictures(int count) {

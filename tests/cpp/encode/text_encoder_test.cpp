@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "pictrieve/base/linalg.h"
+#include "pictrieve/nn/network_config.h"
+#include "pictrieve/text/wordpiece.h"
 
 namespace pictrieve {
 namespace {
@@ -19,18 +21,18 @@ std::vector<std::string> letters() {
 }
 
 std::shared_ptr<const TextNetwork> small_network() {
-  BertConfig config;
-  config.vocab_size = 31;
-  config.hidden_size = 32;
-  config.num_hidden_layers = 2;
-  config.num_attention_heads = 4;
-  config.intermediate_size = 64;
-  config.max_position_embeddings = 40;
-  return TextNetwork::load_random(config, 7);
+  return TextNetwork::load_random("bert",
+                                  {{"vocab_size", 31},
+                                   {"hidden_size", 32},
+                                   {"num_hidden_layers", 2},
+                                   {"num_attention_heads", 4},
+                                   {"intermediate_size", 64},
+                                   {"max_position_embeddings", 40}},
+                                  7);
 }
 
 TextEncoder small_encoder(int64_t max_length = 40) {
-  return TextEncoder(small_network(), WordPieceTokenizer(letters()), {Pooling::kMean, max_length});
+  return TextEncoder(small_network(), std::make_shared<WordPieceTokenizer>(letters()), {Pooling::Mean, max_length});
 }
 
 std::vector<std::string> texts_of_many_lengths(int count) {

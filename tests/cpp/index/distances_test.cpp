@@ -5,7 +5,7 @@
 #include <random>
 #include <vector>
 
-#include "every_target.h"
+#include "../every_target.h"
 #include "pictrieve/index/distance/bit_kernels.h"
 #include "pictrieve/index/distance/histogram_kernels.h"
 #include "pictrieve/index/distance/pairwise.h"

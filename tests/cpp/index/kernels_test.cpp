@@ -6,7 +6,7 @@
 #include <random>
 #include <vector>
 
-#include "every_target.h"
+#include "../every_target.h"
 
 namespace pictrieve {
 namespace {

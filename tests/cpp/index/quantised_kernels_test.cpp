@@ -8,7 +8,7 @@
 #include <random>
 #include <vector>
 
-#include "every_target.h"
+#include "../every_target.h"
 #include "pictrieve/index/distance/half_kernels.h"
 #include "pictrieve/index/distance/int8_kernels.h"
 #include "pictrieve/index/distance/pq_kernels.h"

@@ -26,6 +26,7 @@ Node convolution(int input, int64_t out, int64_t in, int64_t kernel) {
   Node made;
   made.kind = OpKind::Conv2d;
   made.inputs = {input};
+  made.conv.padding = Padding::like_tensorflow();
   made.weights = {owned_weight(numbers(out * in * kernel * kernel, input), {out, in, kernel, kernel}), Weight{}};
   return made;
 }

@@ -1,0 +1,220 @@
+#include "network.h"
+
+#include <torch/torch.h>
+
+#include "pictrieve/base/error.h"
+#include "pictrieve/nn/parameters.h"
+#include "pictrieve/nn/torch_ops.h"
+
+namespace pictrieve::autograd {
+namespace {
+
+/// The slots of a module, which is never changed while only their names are wanted.
+std::vector<Block::Slot> slots_of_const(const Block& block) { return slots_of(const_cast<Block&>(block)); }
+
+DType dtype_of(const torch::Tensor& tensor) {
+  switch (tensor.scalar_type()) {
+    case torch::kFloat64:
+      return DType::F64;
+    case torch::kFloat16:
+      return DType::F16;
+    case torch::kBFloat16:
+      return DType::BF16;
+    case torch::kInt64:
+      return DType::I64;
+    case torch::kInt32:
+      return DType::I32;
+    case torch::kBool:
+      return DType::Bool;
+    default:
+      return DType::F32;
+  }
+}
+
+StateDict state_dict_of(const NamedTensors& tensors) {
+  StateDict weights("state dict");
+  for (const auto& [name, tensor] : tensors) {
+    const auto held = std::make_shared<const torch::Tensor>(tensor.detach().cpu().contiguous());
+    weights.add(name, {dtype_of(*held), held->sizes().vec(), static_cast<const std::byte*>(held->const_data_ptr())});
+    weights.keep(held);
+  }
+  return weights;
+}
+
+torch::ScalarType scalar_type_of(DType dtype) {
+  switch (dtype) {
+    case DType::F64:
+      return torch::kFloat64;
+    case DType::F16:
+      return torch::kFloat16;
+    case DType::BF16:
+      return torch::kBFloat16;
+    case DType::I64:
+      return torch::kInt64;
+    case DType::I32:
+      return torch::kInt32;
+    case DType::Bool:
+      return torch::kBool;
+    default:
+      return torch::kFloat32;
+  }
+}
+
+NamedTensors tensors_of(const StateDict& weights) {
+  NamedTensors tensors;
+  for (const auto& [name, view] : weights.tensors()) {
+    void* data = const_cast<std::byte*>(view.data);
+    tensors[name] = torch::from_blob(data, view.shape, scalar_type_of(view.dtype)).clone();
+  }
+  return tensors;
+}
+
+NamedTensors state_of(const Block& block) {
+  NamedTensors state;
+  for (const Block::Slot& slot : slots_of_const(block)) state[slot.name] = slot.tensor->detach().clone();
+  return state;
+}
+
+}  // namespace
+
+Network::Network(const std::string& kind, const std::string& architecture, const NetworkConfig& config)
+    : architecture_(architecture) {
+  require(kind == "image" || kind == "text", "kind: expected 'image' or 'text', got '", kind, "'");
+  if (kind == "image") {
+    settings_ = image_family(architecture).settings(architecture, config);
+    image_ = make_image_module(architecture, config);
+  } else {
+    settings_ = text_family(architecture).settings(architecture, config);
+    text_ = make_text_module(architecture, config);
+  }
+  for (const Block::Slot& slot : slots_of_const(block()))
+    slots_.push_back({slot.name, slot.tensor->sizes().vec(), slot.buffer});
+}
+
+const Block& Network::block() const {
+  return image_ ? static_cast<const Block&>(*image_) : static_cast<const Block&>(*text_);
+}
+
+const std::vector<Layout>& Network::layouts() const {
+  return image_ ? image_family(architecture_).layouts : text_family(architecture_).layouts;
+}
+
+NamedTensors Network::random_state(uint64_t seed) const {
+  Network fresh(image_ ? "image" : "text", architecture_, settings_);
+  randomize_parameters(const_cast<Block&>(fresh.block()), seed);
+  return state_of(fresh.block());
+}
+
+NamedTensors Network::state_from_file(const std::string& path) const {
+  Network fresh(image_ ? "image" : "text", architecture_, settings_);
+  const StateDict weights = read_weights(path);
+  load_parameters(const_cast<Block&>(fresh.block()), weights, rules_for(weights, layouts(), settings_), Fill::Copy);
+  return state_of(fresh.block());
+}
+
+std::vector<KeyRule> Network::rules(const NamedTensors& tensors, const std::string& layout) const {
+  if (layout.empty()) return rules_for(state_dict_of(tensors), layouts(), settings_);
+  std::string known;
+  for (const Layout& each : layouts()) {
+    if (each.name == layout) return each.rules(settings_);
+    known += (known.empty() ? "" : ", ") + each.name;
+  }
+  throw std::invalid_argument(
+      message("layout: expected one of ", known.empty() ? "none" : known, ", got '", layout, "'"));
+}
+
+NamedTensors Network::from_layout(const NamedTensors& tensors, const std::string& layout) const {
+  return tensors_of(pictrieve::from_layout(state_dict_of(tensors), rules(tensors, layout)));
+}
+
+NamedTensors Network::to_layout(const NamedTensors& tensors, const std::string& layout) const {
+  return tensors_of(pictrieve::to_layout(state_dict_of(tensors), rules(tensors, layout)));
+}
+
+std::string Network::layout_of_file(const std::string& path) const {
+  const Layout* layout = layout_of(read_weights(path), layouts());
+  return layout ? layout->name : "";
+}
+
+void Network::bind(const Tensors& tensors, const std::vector<bool>& training) {
+  auto& root = const_cast<Block&>(block());
+  const std::vector<Block::Slot> slots = slots_of(root);
+  require(tensors.size() == slots.size(), "network: expected ", slots.size(), " tensors, got ", tensors.size());
+  size_t next = 0;
+  for (const auto& module : root.modules(true)) {
+    auto* owner = dynamic_cast<Block*>(module.get());
+    if (!owner) continue;
+    for (const Block::Slot& slot : owner->own_slots()) {
+      *slot.tensor = tensors[next];
+      if (next < training.size()) owner->train(training[next]);
+      ++next;
+    }
+  }
+}
+
+/// Nothing of a forward outlives it but what autograd keeps.
+void Network::release() {
+  for (const Block::Slot& slot : slots_of(const_cast<Block&>(block()))) *slot.tensor = torch::Tensor();
+}
+
+NamedTensors Network::forward_image(const Tensors& tensors, const std::vector<bool>& training, bool dropout,
+                                    const torch::Tensor& pixels) {
+  require(image_ != nullptr, "network: expected an image network for pixels, got ", architecture_);
+  require(pixels.dim() == 4 && pixels.size(1) == 3, "pixels: expected (n, 3, H, W), got ", c10::str(pixels.sizes()));
+  require(pixels.size(2) >= image_->least_size && pixels.size(3) >= image_->least_size, "pixels: expected at least ",
+          image_->least_size, " x ", image_->least_size, " for ", architecture_, ", got ", c10::str(pixels.sizes()));
+  const std::lock_guard lock(mutex_);
+  bind(tensors, training);
+  TorchOps ops;
+  ops.training = dropout;
+  const ImageValues values = image_->forward(ops, {pixels});
+  release();
+  NamedTensors outputs{{"feature_map", values.feature_map.tensor}, {"features", values.features.tensor}};
+  if (values.logits.exists()) outputs["logits"] = values.logits.tensor;
+  return outputs;
+}
+
+torch::Tensor Network::forward_text(const Tensors& tensors, bool dropout, const torch::Tensor& ids,
+                                    const std::optional<torch::Tensor>& mask,
+                                    const std::optional<torch::Tensor>& segments) {
+  require(text_ != nullptr, "network: expected a text network for ids, got ", architecture_);
+  require(ids.dim() == 2 && ids.scalar_type() == torch::kInt64, "ids: expected int64 (n, length), got ",
+          c10::str(ids.scalar_type()), " ", c10::str(ids.sizes()));
+  require(!mask || mask->sizes() == ids.sizes(), "mask: expected the shape of ids");
+  const std::lock_guard lock(mutex_);
+  bind(tensors, {});
+  TorchOps ops(mask ? mask->to(torch::kBool) : torch::Tensor());
+  ops.training = dropout;
+  const torch::Tensor places = torch::arange(ids.size(1), ids.options()) + text_->position_offset;
+  const torch::Tensor types = segments ? *segments : torch::zeros_like(ids);
+  const Value hidden = text_->forward(ops, {{ids}, {places.expand(ids.sizes())}, {types}});
+  release();
+  return hidden.tensor;
+}
+
+torch::Tensor Network::project(const Tensors& tensors, const torch::Tensor& pooled) {
+  require(text_ != nullptr, "network: expected a text network for a projection, got ", architecture_);
+  const std::lock_guard lock(mutex_);
+  bind(tensors, {});
+  TorchOps ops;
+  const Value projected = text_->project(ops, {pooled});
+  release();
+  return projected.tensor;
+}
+
+std::map<std::string, int> Network::facts() const {
+  if (image_)
+    return {{"dim", image_->dim},
+            {"classes", image_->classes},
+            {"input_size", image_->input_size},
+            {"least_size", image_->least_size}};
+  return {{"dim", text_->dim},
+          {"hidden_size", text_->hidden},
+          {"vocab_size", text_->vocab_size},
+          {"max_tokens", text_->max_tokens},
+          {"position_offset", text_->position_offset}};
+}
+
+std::string Network::pooling() const { return text_ ? text_->pooling : ""; }
+
+}  // namespace pictrieve::autograd

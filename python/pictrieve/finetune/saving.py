@@ -1,0 +1,74 @@
+"""Writing a trained network where encoders, and the library that its checkpoint came from, find it again."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+from pictrieve import _core
+
+_BESIDE_WEIGHTS = (".json", ".txt", ".model", ".gz")  # configuration, preprocessing, tokenizers
+
+
+class Origin(NamedTuple):
+    """Where a network's weights came from.
+
+    Attributes:
+        layout: Whose names they had; empty for ours.
+        folder: Directory of the checkpoint; None without one.
+        changes: Settings that differ from those of the checkpoint.
+    """
+
+    layout: str = ""
+    folder: Path | None = None
+    changes: Mapping[str, Any] = {}
+
+
+def save_network(
+    folder: Path, kind: str, architecture: str, config: Mapping[str, Any], state: Mapping[str, Tensor], origin: Origin
+) -> None:
+    """Write weights and configuration into `folder`, which is made."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if origin.folder is None:
+        name = "architecture" if kind == "image" else "model_type"
+        _write_json(folder / "config.json", {name: architecture, **config})
+    else:
+        _copy_beside(origin.folder, folder)
+        path = folder / "config.json"
+        if path.is_file() and origin.changes:
+            _write_json(path, _changed(json.loads(path.read_text(encoding="utf-8")), origin.changes))
+    arrays = {name: tensor.detach().cpu().contiguous().numpy() for name, tensor in state.items()}
+    _core.write_safetensors(str(folder / "model.safetensors"), arrays, {"format": "pt"})
+
+
+def _copy_beside(source: Path, folder: Path) -> None:
+    """Copy the small files of a checkpoint, and those of its immediate folders; indexes of shards are left out."""
+    for path in sorted(
+        [*source.iterdir(), *(inner for each in source.iterdir() if each.is_dir() for inner in each.iterdir())]
+    ):
+        wanted = path.is_file() and path.suffix in _BESIDE_WEIGHTS and not path.name.endswith(".index.json")
+        target = folder / path.relative_to(source)
+        if wanted and path != target:
+            target.parent.mkdir(exist_ok=True)
+            shutil.copyfile(path, target)
+
+
+def _changed(config: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Apply settings; names of classes that no longer fit go."""
+    changed = {**config, **changes}
+    classes = changes.get("num_classes")
+    if classes is not None:
+        changed.pop("labels", None)
+        if "id2label" in config:
+            changed["id2label"] = {str(i): f"LABEL_{i}" for i in range(classes)}
+            changed["label2id"] = {f"LABEL_{i}": i for i in range(classes)}
+    return changed
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
