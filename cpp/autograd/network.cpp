@@ -2,6 +2,10 @@
 
 #include <torch/torch.h>
 
+#include <algorithm>
+#include <array>
+#include <utility>
+
 #include "pictrieve/base/error.h"
 #include "pictrieve/nn/parameters.h"
 #include "pictrieve/nn/torch_ops.h"
@@ -12,52 +16,37 @@ namespace {
 /// The slots of a module, which is never changed while only their names are wanted.
 std::vector<Block::Slot> slots_of_const(const Block& block) { return slots_of(const_cast<Block&>(block)); }
 
-DType dtype_of(const torch::Tensor& tensor) {
-  switch (tensor.scalar_type()) {
-    case torch::kFloat64:
-      return DType::F64;
-    case torch::kFloat16:
-      return DType::F16;
-    case torch::kBFloat16:
-      return DType::BF16;
-    case torch::kInt64:
-      return DType::I64;
-    case torch::kInt32:
-      return DType::I32;
-    case torch::kBool:
-      return DType::Bool;
-    default:
-      return DType::F32;
-  }
+constexpr std::array<std::pair<torch::ScalarType, DType>, 10> kTypes{{{torch::kFloat64, DType::F64},
+                                                                      {torch::kFloat32, DType::F32},
+                                                                      {torch::kFloat16, DType::F16},
+                                                                      {torch::kBFloat16, DType::BF16},
+                                                                      {torch::kInt64, DType::I64},
+                                                                      {torch::kInt32, DType::I32},
+                                                                      {torch::kInt16, DType::I16},
+                                                                      {torch::kInt8, DType::I8},
+                                                                      {torch::kUInt8, DType::U8},
+                                                                      {torch::kBool, DType::Bool}}};
+
+DType dtype_of(const std::string& name, const torch::Tensor& tensor) {
+  const auto* found = std::ranges::find(kTypes, tensor.scalar_type(), [](const auto& pair) { return pair.first; });
+  require(found != kTypes.end(), "state dict: '", name, "': expected plain numbers, got ",
+          c10::toString(tensor.scalar_type()));
+  return found->second;
 }
 
 StateDict state_dict_of(const NamedTensors& tensors) {
   StateDict weights("state dict");
   for (const auto& [name, tensor] : tensors) {
     const auto held = std::make_shared<const torch::Tensor>(tensor.detach().cpu().contiguous());
-    weights.add(name, {dtype_of(*held), held->sizes().vec(), static_cast<const std::byte*>(held->const_data_ptr())});
+    weights.add(name,
+                {dtype_of(name, *held), held->sizes().vec(), static_cast<const std::byte*>(held->const_data_ptr())});
     weights.keep(held);
   }
   return weights;
 }
 
 torch::ScalarType scalar_type_of(DType dtype) {
-  switch (dtype) {
-    case DType::F64:
-      return torch::kFloat64;
-    case DType::F16:
-      return torch::kFloat16;
-    case DType::BF16:
-      return torch::kBFloat16;
-    case DType::I64:
-      return torch::kInt64;
-    case DType::I32:
-      return torch::kInt32;
-    case DType::Bool:
-      return torch::kBool;
-    default:
-      return torch::kFloat32;
-  }
+  return std::ranges::find(kTypes, dtype, [](const auto& pair) { return pair.second; })->first;
 }
 
 NamedTensors tensors_of(const StateDict& weights) {
@@ -113,14 +102,19 @@ NamedTensors Network::state_from_file(const std::string& path) const {
 }
 
 std::vector<KeyRule> Network::rules(const NamedTensors& tensors, const std::string& layout) const {
-  if (layout.empty()) return rules_for(state_dict_of(tensors), layouts(), settings_);
+  const StateDict weights = state_dict_of(tensors);
+  if (layout.empty()) return rules_for(weights, layouts(), settings_);
+  const Layout* chosen = nullptr;  // several may share a name: the one that fits, or the first
   std::string known;
   for (const Layout& each : layouts()) {
-    if (each.name == layout) return each.rules(settings_);
     known += (known.empty() ? "" : ", ") + each.name;
+    if (each.name != layout && each.mark != layout) continue;
+    const bool fits = layout_of(weights, {each}) != nullptr;
+    if (!chosen || fits) chosen = &each;
+    if (fits) break;
   }
-  throw std::invalid_argument(
-      message("layout: expected one of ", known.empty() ? "none" : known, ", got '", layout, "'"));
+  require(chosen != nullptr, "layout: expected one of ", known.empty() ? "none" : known, ", got '", layout, "'");
+  return chosen->rules(settings_);
 }
 
 NamedTensors Network::from_layout(const NamedTensors& tensors, const std::string& layout) const {
@@ -133,7 +127,7 @@ NamedTensors Network::to_layout(const NamedTensors& tensors, const std::string& 
 
 std::string Network::layout_of_file(const std::string& path) const {
   const Layout* layout = layout_of(read_weights(path), layouts());
-  return layout ? layout->name : "";
+  return layout ? layout->mark : "";
 }
 
 void Network::bind(const Tensors& tensors, const std::vector<bool>& training) {

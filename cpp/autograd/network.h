@@ -31,10 +31,11 @@ class Network {
   /// New tensors for all slots: seeded random ones, or those of a file in any layout that the family knows.
   NamedTensors random_state(uint64_t seed) const;
   NamedTensors state_from_file(const std::string& path) const;
-  /// A state dict of another layout under our names, and back. An empty name: the layout that the names tell.
+  /// A state dict of another layout under our names, and back. `layout` is a name, or the mark of one layout among
+  /// those that share its name; empty: the layout that the names tell.
   NamedTensors from_layout(const NamedTensors& tensors, const std::string& layout) const;
   NamedTensors to_layout(const NamedTensors& tensors, const std::string& layout) const;
-  /// The name of a file's layout, empty where its names are ours.
+  /// The mark of a file's layout, empty where its names are ours.
   std::string layout_of_file(const std::string& path) const;
 
   /// `tensors` and `training` (a flag for each, read at batch norms) are in the order of slots().

@@ -92,6 +92,8 @@ class Detector:
             )
         if not 0 <= min_score <= 1 or not 0 <= max_overlap <= 1:
             raise ValueError(f"min_score, max_overlap: expected 0 to 1, got {min_score} and {max_overlap}")
+        if not isinstance(size, Sequence) or len(size) != 2:
+            raise ValueError(f"size: expected the shorter and the longer side, such as (800, 1333), got {size!r}")
         if labels is not None and len(labels) != num_classes:
             raise ValueError(f"labels: expected {num_classes} names, the background first, got {len(labels)}")
         self.name = model
@@ -148,14 +150,18 @@ def encode_regions(
 
 def _checked(boxes: Any, size: tuple[int, ...]) -> NDArray[np.float32]:
     """Give the boxes as float32 `(n, 4)`, each with pixels of the picture in it."""
-    array = np.ascontiguousarray(boxes, dtype=np.float32)
+    try:
+        array = np.ascontiguousarray(boxes, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"boxes: expected (n, 4) numbers x1, y1, x2, y2, got {boxes!r}") from error
     if array.size == 0:
         return np.empty((0, 4), np.float32)
     if array.ndim != 2 or array.shape[1] != 4:
         raise ValueError(f"boxes: expected (n, 4) numbers x1, y1, x2, y2, got shape {array.shape}")
     height, width = size
     for i, (x1, y1, x2, y2) in enumerate(array.tolist()):
-        if not (x1 < x2 and y1 < y2 and x1 < width and y1 < height and x2 > 0 and y2 > 0):
+        finite = all(map(math.isfinite, (x1, y1, x2, y2)))
+        if not (finite and x1 < x2 and y1 < y2 and x1 < width and y1 < height and x2 > 0 and y2 > 0):
             raise ValueError(
                 f"boxes[{i}]: expected x1 < x2 and y1 < y2 with pixels of a picture of width {width} and height "
                 f"{height} between them, got {x1:g}, {y1:g}, {x2:g}, {y2:g}"

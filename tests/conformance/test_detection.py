@@ -144,8 +144,14 @@ def test_bad_input_is_named(data: Path, weights: Path) -> None:
         encoder.encode_regions(image, [[0, 0, 9, 9], [5, 5, 5, 9]])
     with pytest.raises(ValueError, match=r"boxes: expected \(n, 4\)"):
         encoder.encode_regions(image, [1, 2, 3, 4])
+    with pytest.raises(ValueError, match=r"boxes: expected \(n, 4\) numbers .*, got 'abc'"):
+        encoder.encode_regions(image, "abc")
+    with pytest.raises(ValueError, match=r"boxes\[0\]: .*, got 0, 0, inf, 9"):
+        encoder.encode_regions(image, [[0, 0, np.inf, 9]])
     with pytest.raises(ValueError, match="has no weights of its own"):
         Detector()
+    with pytest.raises(ValueError, match=r"size: expected the shorter and the longer side.*, got 800"):
+        Detector(weights="random", size=800)  # type: ignore[arg-type]
     with pytest.raises(_core.FormatError, match="cls_score"):
         Detector(weights=weights, num_classes=7)
     assert "RANDOM" in repr(Detector(weights="random", num_classes=3))

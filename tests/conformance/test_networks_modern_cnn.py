@@ -361,10 +361,10 @@ def test_weights_can_be_given_back_to_the_reference(name: str) -> None:
     ("name", "config", "match"),
     [
         ("efficientnet_b0", {"padding": "valid"}, "padding: expected 'same' or 'symmetric', got 'valid'"),
-        ("efficientnet_b0", {"strides": [1, 2]}, "strides: expected 7 numbers, got 2"),
+        ("efficientnet_b0", {"strides": [1, 2]}, "strides: expected 7 numbers and at most 16, got 2"),
         ("efficientnet_b0", {"width_coefficient": 0.0}, "width_coefficient: expected more than 0"),
         ("efficientnet_b0", {"squeeze_expansion_ratio": 2.0}, "squeeze_expansion_ratio: expected 0 to 1, got 2"),
-        ("convnext", {"depths": [1], "hidden_sizes": [8, 8]}, "depths: expected 2 numbers, got 1"),
+        ("convnext", {"depths": [1], "hidden_sizes": [8, 8]}, "depths: expected 2 numbers and at most 16, got 1"),
         ("clip_resnet", {**CLIP, "heads": 7}, "heads that divide 32 widths"),
         ("clip_resnet", {**CLIP, "image_size": 31}, "image_size: expected at least 32"),
     ],

@@ -131,7 +131,7 @@ def test_full_size(name: str, tmp_path: Path) -> None:
         ("vit", {"image_size": 8}, "image_size to be at least patch_size, got 8 and 16"),
         ("vit", {"num_register_tokens": -1}, "num_register_tokens: expected 0 or more, got -1"),
         ("dinov2", {"mlp_ratio": -1.0}, "mlp_ratio: expected more than 0, at most 32, got -1"),
-        ("swin", {"num_heads": [3, 6]}, "as many depths as num_heads, at most 6, got 4 and 2"),
+        ("swin", {"num_heads": [3, 6]}, "depths: expected 2 numbers and at most 16, got 4"),
         ("swin", {"num_heads": [5, 6, 12, 24]}, "to be a multiple of num_heads"),
         ("swin", {"use_absolute_embeddings": True}, "use_absolute_embeddings"),
     ],

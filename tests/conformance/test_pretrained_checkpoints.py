@@ -158,3 +158,19 @@ def test_any_torchscript_is_an_encoder(tmp_path: Path, photos: list[Path]) -> No
     (tmp_path / "text.ts").write_text("no archive")
     with pytest.raises(pt.FormatError, match="TorchScript"):
         pt.ImageEncoder(tmp_path / "text.ts", preprocess=preprocess)
+
+
+@pytest.mark.parametrize("name", ["efficientnet_lite0", "tf_efficientnet_lite0"])
+def test_lite_networks_of_timm_and_of_its_tensorflow_names(tmp_path: Path, name: str) -> None:
+    model = randomised(timm.create_model(name, num_classes=3))
+    write_timm(tmp_path / "theirs", name, model, FACTS)
+    config = json.loads((tmp_path / "theirs" / "config.json").read_text())
+    config["model_args"] = {"drop_rate": 0.25, "drop_path_rate": 0.125}
+    (tmp_path / "theirs" / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    network = pt.nn.load(tmp_path / "theirs")
+    assert network.config["dropout_rate"] == 0.25
+    assert network.config["drop_connect_rate"] == 0.125
+    pixels = torch.randn(2, 3, 97, 97, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        expected = model(pixels).numpy()
+    assert np.abs(network.logits(pixels.numpy()) - expected).max() <= 1e-4 * np.abs(expected).max()

@@ -19,7 +19,7 @@ LAYERS: dict[str, tuple[set[str], tuple[str, ...]]] = {
     "base": (set(), ("hwy/", "omp.h", "sched.h")),
     "image": ({"base"}, ("hwy/", "opencv2/", "gif_lib.h")),
     "text": ({"base"}, ()),
-    "nn": ({"base"}, ("torch/", "nlohmann/")),
+    "nn": ({"base"}, ("torch/", "c10/", "nlohmann/")),
     "runtime": ({"base", "nn"}, ("hwy/", "oneapi/", "torch/")),
     "encode": ({"base", "image", "text", "runtime", "nn"}, ()),
     "detect": ({"base", "runtime"}, ()),

@@ -266,3 +266,11 @@ def test_the_dual_space_puts_words_near_pictures() -> None:
     assert rows[0] @ rows[2] > rows[0] @ rows[1]
     with pytest.raises(ValueError, match=r"image model.*text model"):
         pt.DualEncoder("minilm")
+
+
+def test_galleries_of_earlier_versions_still_fit(lite0: pt.ImageEncoder, minilm: pt.TextEncoder) -> None:
+    """What galleries on disk remember of the bundled encoders must never change."""
+    assert lite0.fingerprint == "0d72acd47ca6ccaa4a3cd22a7cbf0c253b96663dbe8af1029777ddb6e513191e"
+    assert minilm.fingerprint == "66672f6c81075bc08e17806ea79412232a0b31e62a23cc864f8e122a74f90566"
+    both = "5a98cb1a84604d34cd1c0efd895d1b9dede8e90679169fa2ba867200680276e6"
+    assert pt.DualEncoder().fingerprint == both

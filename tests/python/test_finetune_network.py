@@ -198,3 +198,16 @@ def test_two_processes_train_as_one(tmp_path: Path) -> None:
     assert any((tensor - start[name]).abs().max() > 1e-3 for name, tensor in trained.items())
     for name, tensor in net.state_dict().items():
         assert torch.allclose(tensor, trained[name], atol=1e-5), name
+
+
+def test_another_number_of_classes_starts_a_new_classifier(tmp_path: Path, pixels: torch.Tensor) -> None:
+    trained = finetune.network("resnet18", {"num_classes": 7}, weights="random", seed=5)
+    torch.save(trained.state_dict(), tmp_path / "seven.pth")
+    net = finetune.network("resnet18", {"num_classes": 4}, weights=tmp_path / "seven.pth")
+    state = net.state_dict()
+    assert state["fc.weight"].shape == (4, 512)
+    for name, tensor in trained.state_dict().items():
+        assert name.startswith("fc.") or torch.equal(state[name], tensor), name
+    assert finetune.network("resnet18", weights=tmp_path / "seven.pth").facts["classes"] == 7
+    net.save_pretrained(tmp_path / "four")
+    assert np.abs(pt.nn.load(tmp_path / "four").logits(pixels.numpy()) - logits(net, pixels).numpy()).max() < 1e-4

@@ -247,3 +247,49 @@ def test_steps_of_sentence_transformers_that_we_do_not_have(tmp_path: Path) -> N
     (tmp_path / "1_Pooling" / "config.json").write_text('{"pooling_mode_mean_sqrt_len_tokens": true}')
     with pytest.raises(ValueError, match="one of the poolings"):
         pt.TextEncoder(tmp_path)
+
+
+def test_a_bare_checkpoint_tells_its_classes(tmp_path: Path) -> None:
+    trained = pt.nn.load("resnet18", weights="random")
+    state = random_state("resnet18", {"num_classes": 6})
+    _core.write_safetensors(tmp_path / "six.safetensors", state)
+    assert pt.nn.load("resnet18", weights=tmp_path / "six.safetensors").classes == 6
+    headless = {name: array for name, array in state.items() if not name.startswith("fc.")}
+    _core.write_safetensors(tmp_path / "none.safetensors", headless)
+    encoder = pt.ImageEncoder("resnet18", weights=tmp_path / "none.safetensors")
+    assert encoder.encode(np.zeros((50, 40, 3), np.uint8)).shape == (trained.dim,)
+
+
+def random_state(architecture: str, config: dict[str, Any]) -> dict[str, Any]:
+    from pictrieve import finetune
+
+    net = finetune.network(architecture, config, weights="random")
+    return {name: tensor.numpy() for name, tensor in net.state_dict().items()}
+
+
+def test_weights_take_the_place_of_missing_ones(tmp_path: Path) -> None:
+    folder = write_config(tmp_path / "described", architecture="resnet18", num_classes=3)
+    _core.write_safetensors(tmp_path / "three.safetensors", random_state("resnet18", {"num_classes": 3}))
+    assert pt.ImageEncoder(folder, weights=tmp_path / "three.safetensors").labels == ["class 0", "class 1", "class 2"]
+    assert "RANDOM" in repr(pt.ImageEncoder(folder, weights="random"))
+    with pytest.raises(FileNotFoundError, match=r"model\.safetensors"):
+        pt.ImageEncoder(folder)
+
+
+def test_arguments_of_the_wrong_type_are_named() -> None:
+    wrong: list[tuple[dict[str, Any], str]] = [
+        ({"model": {}}, "model: expected a name or a path, got dict"),
+        ({"weights": {}}, 'weights: expected a path or "random", got dict; save a state dict'),
+        ({"weights": "random", "scales": 1.0}, r"scales: expected a sequence of numbers .*, got 1\.0"),
+        ({"weights": "random", "preprocess": "imagenet"}, "preprocess: expected a Preprocess .*, got 'imagenet'"),
+    ]
+    for arguments, text in wrong:
+        with pytest.raises(TypeError, match=text):
+            pt.ImageEncoder(**{"model": "resnet18", **arguments})
+
+
+def test_a_text_architecture_alone_has_no_tokenizer() -> None:
+    with pytest.raises(ValueError, match=r"model 'bert': expected a directory with a tokenizer"):
+        pt.TextEncoder("bert", weights="random")
+    with pytest.raises(TypeError, match="max_length: expected a number of tokens, got '64'"):
+        pt.TextEncoder("minilm", max_length="64")  # type: ignore[arg-type]

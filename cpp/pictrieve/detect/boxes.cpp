@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <utility>
 
 namespace pictrieve {
 namespace {
@@ -34,11 +35,16 @@ float overlap(const Box& a, const Box& b) {
 }
 
 std::vector<int64_t> non_maximum_suppression(std::span<const Box> boxes, std::span<const float> scores,
-                                             std::span<const int32_t> groups, float threshold) {
+                                             std::span<const int32_t> groups, float threshold, size_t most) {
   std::vector<int64_t> order(boxes.size()), kept;
   std::iota(order.begin(), order.end(), int64_t{0});
-  std::ranges::stable_sort(order, [&](int64_t a, int64_t b) { return scores[a] > scores[b]; });
+  // NaN behind all others: without a place of its own it would leave no order at all.
+  const auto worth = [&](int64_t i) {
+    return std::pair(!std::isnan(scores[i]), std::isnan(scores[i]) ? 0 : scores[i]);
+  };
+  std::ranges::stable_sort(order, [&](int64_t a, int64_t b) { return worth(a) > worth(b); });
   for (const int64_t candidate : order) {
+    if (kept.size() == most) break;
     const bool covered = std::ranges::any_of(kept, [&](int64_t better) {
       return groups[better] == groups[candidate] && overlap(boxes[better], boxes[candidate]) > threshold;
     });

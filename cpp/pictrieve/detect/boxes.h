@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -33,9 +34,9 @@ Box clipped_box(const Box& box, float height, float width);
 /// Area of the intersection over that of the union; 0 for boxes without area.
 float overlap(const Box& a, const Box& b);
 
-/// Places of the boxes that stay, best first: a box goes where a better one of its group overlaps it by more than
-/// `threshold`. Equal scores: the earlier box is the better one.
+/// Places of the boxes that stay, best first, at most `most`: a box goes where a better one of its group overlaps it by
+/// more than `threshold`. Equal scores: the earlier box is the better one. NaN is the worst score.
 std::vector<int64_t> non_maximum_suppression(std::span<const Box> boxes, std::span<const float> scores,
-                                             std::span<const int32_t> groups, float threshold);
+                                             std::span<const int32_t> groups, float threshold, size_t most);
 
 }  // namespace pictrieve

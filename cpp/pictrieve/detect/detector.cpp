@@ -24,6 +24,7 @@ constexpr BoxChange kProposalWeights{1, 1, 1, 1};
 constexpr BoxChange kDetectionWeights{10, 10, 5, 5};
 constexpr int kShapes = 3;
 constexpr int kCoarsestMap = 3;
+constexpr int kLongestSide = 1 << 14;  // whose maps take some 200 GB
 
 struct Candidates {
   std::vector<Box> boxes;
@@ -31,7 +32,8 @@ struct Candidates {
   std::vector<int32_t> groups;
 
   void add(const Box& box, float score, int group, float least_side) {
-    if (box.width() < least_side || box.height() < least_side) return;
+    const bool counts = box.width() >= least_side && box.height() >= least_side && score >= 0;
+    if (!counts) return;  // nor where a network without sense gave NaN
     boxes.push_back(box);
     scores.push_back(score);
     groups.push_back(group);
@@ -56,6 +58,8 @@ std::vector<float> by_anchor(const FeatureMap& objectness) {
   for (int64_t pixel = 0; pixel < pixels; ++pixel)
     for (int64_t shape = 0; shape < kShapes; ++shape)
       scores[static_cast<size_t>(pixel * kShapes + shape)] = objectness.values.row(shape)[pixel];
+  // NaN has no place in an order.
+  std::ranges::replace_if(scores, [](float score) { return std::isnan(score); }, -INFINITY);
   return scores;
 }
 
@@ -87,6 +91,8 @@ Detector::Detector(std::shared_ptr<const DetectorNetwork> network, const Detecto
   require(options.short_side >= 32 && options.long_side >= options.short_side,
           "size: expected a short side of 32 pixels or more and a longer long side, got ", options.short_side, " and ",
           options.long_side);
+  require(options.long_side <= kLongestSide, "size: expected a long side of at most ", kLongestSide, " pixels, got ",
+          options.long_side);
   require(options.most_detections >= 1, "max_detections: expected at least 1, got ", options.most_detections);
 }
 
@@ -107,8 +113,9 @@ std::vector<Box> Detector::propose(const DetectorMaps& maps, int height, int wid
     }
   }
   std::vector<Box> proposals;
-  for (const int64_t place : non_maximum_suppression(found.boxes, found.scores, found.groups, kProposalOverlap))
-    if (proposals.size() < kMostProposals) proposals.push_back(found.boxes[place]);
+  for (const int64_t place :
+       non_maximum_suppression(found.boxes, found.scores, found.groups, kProposalOverlap, kMostProposals))
+    proposals.push_back(found.boxes[place]);
   return proposals;
 }
 
@@ -133,7 +140,7 @@ std::vector<Detection> Detector::judge(const DetectorMaps& maps, const std::vect
     const float* row = judged.row(static_cast<int64_t>(i));
     softmax(row, classes(), shares);
     for (int label = 1; label < classes(); ++label) {
-      if (shares[static_cast<size_t>(label)] <= options_.least_score) continue;
+      if (!(shares[static_cast<size_t>(label)] > options_.least_score)) continue;
       BoxChange change;
       std::copy_n(row + classes() + 4 * label, 4, change.begin());
       const Box box = changed_box(proposals[i], change, kDetectionWeights);
@@ -142,10 +149,10 @@ std::vector<Detection> Detector::judge(const DetectorMaps& maps, const std::vect
     }
   }
   std::vector<Detection> detections;
-  for (const int64_t place : non_maximum_suppression(found.boxes, found.scores, found.groups, options_.most_overlap)) {
-    if (static_cast<int>(detections.size()) == options_.most_detections) break;
+  const auto most = static_cast<size_t>(options_.most_detections);
+  for (const int64_t place :
+       non_maximum_suppression(found.boxes, found.scores, found.groups, options_.most_overlap, most))
     detections.push_back({found.boxes[place], found.groups[place], found.scores[place]});
-  }
   return detections;
 }
 

@@ -15,7 +15,8 @@ struct Sample {
 
 /// Points more than a pixel outside count as zero; those within a pixel of the edge as the edge.
 Sample sample_at(const FeatureView& map, float y, float x) {
-  if (y < -1 || y > static_cast<float>(map.height) || x < -1 || x > static_cast<float>(map.width)) return {};
+  const bool near = y >= -1 && y <= static_cast<float>(map.height) && x >= -1 && x <= static_cast<float>(map.width);
+  if (!near) return {};  // nor a point that is NaN
   const auto axis = [](float place, int64_t size, int64_t& low, int64_t& high) {
     place = std::max(place, 0.0F);
     low = std::min(static_cast<int64_t>(place), size - 1);

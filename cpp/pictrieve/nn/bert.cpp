@@ -6,7 +6,7 @@
 // hidden_act, hidden_dropout_prob, attention_probs_dropout_prob, and what DistilBERT calls these.
 #include "pictrieve/base/error.h"
 #include "pictrieve/nn/bert_names.h"
-#include "pictrieve/nn/text_settings.h"
+#include "pictrieve/nn/network_settings.h"
 
 namespace pictrieve {
 namespace {
@@ -32,7 +32,7 @@ Settings distilbert_settings(const NetworkConfig& config) {
   return {.width = width,
           .embedding_width = width,
           .wide = config.size("hidden_dim"),
-          .layers = layers_of(config, "n_layers"),
+          .layers = count_of(config, "n_layers"),
           .heads = heads_of(config, "n_heads", "dim"),
           .vocabulary = config.size("vocab_size"),
           .positions = config.size("max_position_embeddings"),
@@ -55,7 +55,7 @@ Settings bert_settings(const NetworkConfig& config, BertKind kind) {
   return {.width = width,
           .embedding_width = kind == BertKind::Electra ? config.size("embedding_size", width) : width,
           .wide = config.size("intermediate_size"),
-          .layers = layers_of(config, "num_hidden_layers"),
+          .layers = count_of(config, "num_hidden_layers"),
           .heads = heads_of(config, "num_attention_heads", "hidden_size"),
           .vocabulary = config.size("vocab_size"),
           .positions = config.size("max_position_embeddings"),

@@ -6,6 +6,7 @@
 #include "pictrieve/base/error.h"
 #include "pictrieve/nn/convolutional.h"
 #include "pictrieve/nn/families.h"
+#include "pictrieve/nn/network_settings.h"
 
 namespace pictrieve {
 namespace {
@@ -43,7 +44,7 @@ class ClipBottleneck : public Block {
 /// The mean of all pixels asks, and the pixels and the mean answer; each has a learned place.
 class PictureAttentionPool : public Block {
  public:
-  PictureAttentionPool(int side, int dim, int heads, int out) : side_(side), heads_(heads) {
+  PictureAttentionPool(int64_t side, int dim, int heads, int out) : side_(side), heads_(heads) {
     parameter("positional_embedding", places_, {side * side + 1, dim});
     key_ = linear("k_proj", dim, dim);
     query_ = linear("q_proj", dim, dim);
@@ -74,7 +75,8 @@ class PictureAttentionPool : public Block {
     };
   }
 
-  int side_, heads_;
+  int64_t side_;
+  int heads_;
   torch::Tensor places_;
   std::shared_ptr<Layer> key_, query_, value_, output_;
 };

@@ -4,7 +4,7 @@
 // Reads vocab_size, hidden_size, intermediate_size, num_hidden_layers, num_attention_heads, max_position_embeddings,
 // hidden_act, layer_norm_eps, attention_dropout, projection_dim (CLIP), projection_size (SigLIP).
 #include "pictrieve/nn/families.h"
-#include "pictrieve/nn/text_settings.h"
+#include "pictrieve/nn/network_settings.h"
 
 namespace pictrieve {
 namespace {
@@ -59,7 +59,7 @@ class ClipText : public TextModule {
     pooling = "last";
     words_ = table("embeddings.token_embedding", vocab_size, hidden);
     positions_ = table("embeddings.position_embedding", max_tokens, hidden);
-    const int count = layers_of(config, "num_hidden_layers");
+    const int count = count_of(config, "num_hidden_layers");
     for (int i = 0; i < count; ++i)
       layers_.push_back(make<ClipTextLayer>("encoder.layers." + std::to_string(i), config, clip));
     norm_ = layer_norm("final_layer_norm", hidden);

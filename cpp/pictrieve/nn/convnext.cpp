@@ -9,6 +9,7 @@
 #include "pictrieve/base/error.h"
 #include "pictrieve/nn/convolutional.h"
 #include "pictrieve/nn/families.h"
+#include "pictrieve/nn/network_settings.h"
 
 namespace pictrieve {
 namespace {
@@ -49,7 +50,7 @@ class ConvNextBlock : public Block {
 class ConvNext : public ImageModule {
  public:
   explicit ConvNext(const NetworkConfig& config)
-      : patch_(config.size("patch_size", 4)), epsilon_(config.number("layer_norm_eps", kEpsilon)) {
+      : patch_(patch_of(config, 4)), epsilon_(config.number("layer_norm_eps", kEpsilon)) {
     const std::vector<int> dims = config.sizes("hidden_sizes");
     const std::vector<int> depths = counts_of(config, "depths", dims.size());
     require(dims.size() <= kMostStages, "network configuration: hidden_sizes: expected at most ", kMostStages,

@@ -2,8 +2,6 @@
 #pragma once
 
 #include <memory>
-#include <string>
-#include <vector>
 
 #include "pictrieve/nn/network_config.h"
 #include "pictrieve/nn/ops.h"
@@ -19,15 +17,6 @@ struct ConvNorm {
 
   Value forward(Ops& ops, const Value& x) const;
 };
-
-/// num_classes, 1000 unless set; 0 makes a network without a classifier.
-int classes_of(const NetworkConfig& config);
-/// The number under `name`, at most 4096: of blocks, say.
-int count_of(const NetworkConfig& config, const std::string& name);
-/// As many of them as there are stages.
-std::vector<int> counts_of(const NetworkConfig& config, const std::string& name, size_t stages);
-/// A share of numbers that dropout drops, 0 to 1.
-double dropout_of(const NetworkConfig& config, const std::string& name, double otherwise);
 
 /// `channels` times `factor`, rounded to a multiple of 8 but never down by more than 10 % (the rule of MobileNets).
 int scaled_channels(int channels, double factor);

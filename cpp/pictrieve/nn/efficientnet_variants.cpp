@@ -3,6 +3,7 @@
 #include "pictrieve/base/error.h"
 #include "pictrieve/nn/convolutional.h"
 #include "pictrieve/nn/efficientnet.h"
+#include "pictrieve/nn/network_settings.h"
 
 namespace pictrieve {
 namespace {

@@ -5,7 +5,7 @@
 #include <cmath>
 
 #include "pictrieve/nn/families.h"
-#include "pictrieve/nn/text_settings.h"
+#include "pictrieve/nn/network_settings.h"
 
 namespace pictrieve {
 namespace {
@@ -82,7 +82,7 @@ class Gpt2 : public TextModule {
     pooling = "last";
     words_ = table("wte", vocab_size, dim);
     positions_ = table("wpe", max_tokens, dim);
-    const int count = layers_of(config, "n_layer");
+    const int count = count_of(config, "n_layer");
     for (int i = 0; i < count; ++i) layers_.push_back(make<Gpt2Layer>("h." + std::to_string(i), config, i));
     norm_ = layer_norm("ln_f", dim);
   }

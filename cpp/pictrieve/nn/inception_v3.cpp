@@ -7,6 +7,7 @@
 
 #include "pictrieve/nn/convolutional.h"
 #include "pictrieve/nn/families.h"
+#include "pictrieve/nn/network_settings.h"
 
 namespace pictrieve {
 namespace {

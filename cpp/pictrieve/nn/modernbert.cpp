@@ -8,7 +8,7 @@
 
 #include "pictrieve/base/error.h"
 #include "pictrieve/nn/families.h"
-#include "pictrieve/nn/text_settings.h"
+#include "pictrieve/nn/network_settings.h"
 
 namespace pictrieve {
 namespace {
@@ -19,7 +19,7 @@ constexpr double kLocalBase = 10000;
 
 /// For each layer, whether its tokens see only those nearby.
 std::vector<bool> local_layers(const NetworkConfig& config) {
-  const int count = layers_of(config, "num_hidden_layers"), every = config.size("global_attn_every_n_layers", 3);
+  const int count = count_of(config, "num_hidden_layers"), every = config.size("global_attn_every_n_layers", 3);
   std::vector<bool> local;
   if (!config.has("layer_types")) {
     for (int i = 0; i < count; ++i) local.push_back(i % every != 0);

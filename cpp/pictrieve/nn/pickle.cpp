@@ -10,7 +10,8 @@ namespace {
 
 using Kind = PickleValue::Kind;
 
-constexpr size_t kMaxValues = 2'000'000;  // a network of 1000 tensors takes about 20,000
+constexpr size_t kMaxValues = 2'000'000;      // a network of 1000 tensors takes about 20,000
+constexpr size_t kMaxItems = 4 * kMaxValues;  // in all lists together: a small file could copy one again and again
 
 /// Well-formed UTF-8 (RFC 3629): names must be able to become Python strings.
 bool is_utf8(std::string_view text) {
@@ -140,19 +141,19 @@ bool PickleReader::step_container(uint8_t opcode) {
       push({Kind::List, 0, {}, {}});
       return true;
     case kAppend:
-      append(pop_count(1));
+      extend(Kind::List, pop_count(1));
       return true;
     case kAppends:
-      append(pop_to_mark());
+      extend(Kind::List, pop_to_mark());
       return true;
     case kEmptyDict:
       push({Kind::Dict, 0, {}, {}});
       return true;
     case kSetItem:
-      set_items(pop_count(2));
+      extend(Kind::Dict, pop_count(2));
       return true;
     case kSetItems:
-      set_items(pop_to_mark());
+      extend(Kind::Dict, pop_to_mark());
       return true;
     default:
       return false;
@@ -183,8 +184,14 @@ bool PickleReader::step_memo(uint8_t opcode) {
 
 void PickleReader::push(PickleValue value) {
   if (values_.size() >= kMaxValues) fail("holds more than " + std::to_string(kMaxValues) + " values");
+  count_items(value.items.size());
   values_.push_back(std::move(value));
   stack_.push_back(&values_.back());
+}
+
+void PickleReader::count_items(size_t more) {
+  items_ += more;
+  if (items_ > kMaxItems) fail("holds more than " + std::to_string(kMaxItems) + " items");
 }
 
 void PickleReader::push_text(uint64_t size) {
@@ -242,15 +249,10 @@ std::vector<const PickleValue*> PickleReader::pop_to_mark() {
   return items;
 }
 
-void PickleReader::append(std::vector<const PickleValue*> items) {
-  PickleValue* list = top(Kind::List, "a list");
-  list->items.insert(list->items.end(), items.begin(), items.end());
-}
-
-void PickleReader::set_items(std::vector<const PickleValue*> items) {
-  PickleValue* dict = top(Kind::Dict, "a dict");
-  if (items.size() % 2 != 0) fail("has a key without a value");
-  dict->items.insert(dict->items.end(), items.begin(), items.end());
+void PickleReader::extend(PickleValue::Kind kind, const std::vector<const PickleValue*>& items) {
+  PickleValue* target = top(kind, kind == Kind::List ? "a list" : "a dict");
+  if (kind == Kind::Dict && items.size() % 2 != 0) fail("has a key without a value");
+  target->items.insert(target->items.end(), items.begin(), items.end());
 }
 
 void PickleReader::remember(uint64_t index) {
@@ -287,6 +289,7 @@ void PickleReader::build() {
   PickleValue* target = top(Kind::Dict, "a dict to set attributes of; only an OrderedDict may have them");
   if (target->text.empty()) return;
   if (attributes->kind != Kind::Dict || attributes == target) fail("has an object whose attributes are no dict");
+  count_items(attributes->items.size());
   target->items = attributes->items;
 }
 

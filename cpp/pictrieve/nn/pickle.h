@@ -49,6 +49,7 @@ class PickleReader {
   bool step_container(uint8_t opcode);
   bool step_memo(uint8_t opcode);
   void push(PickleValue value);
+  void count_items(size_t more);
   void push_text(uint64_t size);
   void push_long(uint64_t size);
   void push_global(const std::string& module, const std::string& name);
@@ -57,8 +58,7 @@ class PickleReader {
   PickleValue* top(PickleValue::Kind kind, const char* what);
   std::vector<const PickleValue*> pop_count(int count);
   std::vector<const PickleValue*> pop_to_mark();
-  void append(std::vector<const PickleValue*> items);
-  void set_items(std::vector<const PickleValue*> items);
+  void extend(PickleValue::Kind kind, const std::vector<const PickleValue*>& items);
   void remember(uint64_t index);
   void recall(uint64_t index);
   void reduce();
@@ -69,6 +69,7 @@ class PickleReader {
   ByteReader& bytes_;
   PickleRules rules_;
   std::deque<PickleValue> values_;  ///< owner of all: references between values may be circular
+  size_t items_ = 0;                ///< of values, counted where they are copied
   std::vector<PickleValue*> stack_;
   std::unordered_map<uint64_t, PickleValue*> memo_;
 };

@@ -11,32 +11,16 @@ namespace {
 
 const std::vector<ImageFamily>& image_families() {
   static const std::vector<ImageFamily> families{
-      cifar_resnet_family(),
-      clip_resnet_family(),
-      convnext_family(),
-      efficientnet_family(),
-      inception_v3_family(),
-      mobilenet_v2_family(),
-      mobilenet_v3_family(),
-      resnet_family(),
-      squeezenet_family(),
-      vgg_family(),
-      vit_family(),
-      dinov2_family(),
-      clip_vision_family(),
-      siglip_vision_family(),
-      swin_family(),
+      cifar_resnet_family(), clip_resnet_family(),  convnext_family(),    efficientnet_family(),  inception_v3_family(),
+      mobilenet_v2_family(), mobilenet_v3_family(), resnet_family(),      squeezenet_family(),    vgg_family(),
+      vit_family(),          dinov2_family(),       clip_vision_family(), siglip_vision_family(), swin_family(),
   };
   return families;
 }
 
 const std::vector<TextFamily>& text_families() {
   static const std::vector<TextFamily> families{
-      bert_family(),
-      clip_text_family(),
-      gpt2_family(),
-      modernbert_family(),
-      siglip_text_family(),
+      bert_family(), clip_text_family(), gpt2_family(), modernbert_family(), siglip_text_family(),
   };
   return families;
 }

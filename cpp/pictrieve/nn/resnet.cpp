@@ -9,6 +9,7 @@
 
 #include "pictrieve/base/error.h"
 #include "pictrieve/nn/families.h"
+#include "pictrieve/nn/network_settings.h"
 #include "pictrieve/nn/resnet.h"
 
 namespace pictrieve {
@@ -18,6 +19,7 @@ constexpr int kStem = 64;
 constexpr int kExpansion = 4;    // channels out of a bottleneck for each within
 constexpr int kGroupWidth = 64;  // of the plain network
 constexpr int kInputSize = 224;
+constexpr int kLeastSize = 5;  // oneDNN refuses a 7 x 7 kernel on pictures that it covers from its middle to the edge
 
 bool has_bottlenecks(const NetworkConfig& config) {
   const std::string type = config.word("layer_type", "bottleneck");
@@ -102,6 +104,7 @@ ResNet::ResNet(const NetworkConfig& config) {
   dim = in;
   classes = classes_of(config);
   input_size = kInputSize;
+  least_size = kLeastSize;
   if (classes > 0) classifier_ = linear("fc", classes, dim);
 }
 

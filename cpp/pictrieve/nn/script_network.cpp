@@ -1,6 +1,5 @@
 #include "pictrieve/nn/script_network.h"
 
-#include <omp.h>
 #include <torch/csrc/jit/api/module.h>
 #include <torch/csrc/jit/serialization/import.h>
 #include <torch/types.h>
@@ -10,23 +9,9 @@
 
 #include "pictrieve/base/error.h"
 #include "pictrieve/base/mapped_file.h"
+#include "pictrieve/base/single_threaded.h"
 
 namespace pictrieve {
-namespace {
-
-/// Torch splits operations over the OpenMP budget of the calling thread; pictures are spread over threads already.
-class SingleThreaded {
- public:
-  SingleThreaded() : before_(omp_get_max_threads()) { omp_set_num_threads(1); }
-  ~SingleThreaded() { omp_set_num_threads(before_); }
-  SingleThreaded(const SingleThreaded&) = delete;
-  SingleThreaded& operator=(const SingleThreaded&) = delete;
-
- private:
-  int before_;
-};
-
-}  // namespace
 
 struct ScriptNetwork::State {
   std::string path;

@@ -6,6 +6,7 @@
 #include "pictrieve/base/error.h"
 #include "pictrieve/nn/convolutional.h"
 #include "pictrieve/nn/families.h"
+#include "pictrieve/nn/network_settings.h"
 
 namespace pictrieve {
 namespace {

@@ -8,16 +8,14 @@
 
 #include "pictrieve/base/error.h"
 #include "pictrieve/nn/families.h"
+#include "pictrieve/nn/network_settings.h"
 #include "pictrieve/nn/swin.h"
-#include "pictrieve/nn/text_settings.h"
-#include "pictrieve/nn/vit.h"
 
 namespace pictrieve {
 namespace {
 
 constexpr double kEpsilon = 1e-5;
 constexpr size_t kMostStages = 6;
-constexpr int kMostBlocks = 1 << 12;
 
 /// What the blocks of one stage share.
 struct Stage {
@@ -108,11 +106,11 @@ class Merging : public Block {
 class Swin : public ImageModule {
  public:
   explicit Swin(const NetworkConfig& config)
-      : patch_(config.size("patch_size", 4)), epsilon_(epsilon_of(config, "layer_norm_eps", kEpsilon)) {
-    const std::vector<int> depths = config.sizes("depths"), heads = config.sizes("num_heads");
-    check(config, depths, heads);
+      : patch_(patch_of(config, 4)), epsilon_(epsilon_of(config, "layer_norm_eps", kEpsilon)) {
+    const std::vector<int> heads = config.sizes("num_heads"), depths = counts_of(config, "depths", heads.size());
+    check(config, heads);
     input_size = config.size("image_size");
-    classes = config.integer("num_classes", 0);
+    classes = classes_of(config, 0);
     dim = config.size("embed_dim");
     patches_ = conv("patch_embed.proj", dim, 3, patch_, true);
     patches_norm_ = layer_norm("patch_embed.norm", dim);
@@ -150,16 +148,12 @@ class Swin : public ImageModule {
   }
 
  private:
-  static void check(const NetworkConfig& config, const std::vector<int>& depths, const std::vector<int>& heads) {
-    require(depths.size() == heads.size() && depths.size() <= kMostStages,
-            "network configuration: expected as many depths as num_heads, at most ", kMostStages, ", got ",
-            depths.size(), " and ", heads.size());
-    for (size_t s = 0; s < depths.size(); ++s) {
-      require(depths[s] <= kMostBlocks, "network configuration: depths: expected at most ", kMostBlocks, ", got ",
-              depths[s]);
+  static void check(const NetworkConfig& config, const std::vector<int>& heads) {
+    require(heads.size() <= kMostStages, "network configuration: num_heads: expected at most ", kMostStages,
+            " numbers, got ", heads.size());
+    for (size_t s = 0; s < heads.size(); ++s)
       require((config.size("embed_dim") << s) % heads[s] == 0, "network configuration: expected embed_dim * 2^", s,
               " to be a multiple of num_heads[", s, "], got ", config.size("embed_dim"), " and ", heads[s]);
-    }
     refuse(config, "use_absolute_embeddings", true);
   }
 

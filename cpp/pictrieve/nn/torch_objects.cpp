@@ -137,7 +137,9 @@ PickleValue TorchObjects::call(const std::string& global, const Values& argument
   if (global == "torch._utils._rebuild_parameter" && !arguments.empty() && is_external(*arguments[0], "tensor"))
     return *arguments[0];
   if (global.starts_with(kLists) && arguments.size() == 1 && arguments[0]->kind == Kind::List) return *arguments[0];
-  if (global == kTyped && arguments.size() == 2) return *arguments[0];
+  if (global == kTyped && arguments.size() == 2 &&
+      (arguments[0]->kind == Kind::List || arguments[0]->kind == Kind::Dict))
+    return *arguments[0];
   const bool rebuilds = global == "torch._utils._rebuild_tensor" || global == "torch._utils._rebuild_tensor_v2";
   if (rebuilds && arguments.size() >= 4) return rebuild_tensor(arguments);
   fail("calls " + global + " with arguments that it does not take");

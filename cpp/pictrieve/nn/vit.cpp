@@ -12,13 +12,14 @@
 #include <algorithm>
 
 #include "pictrieve/base/error.h"
+#include "pictrieve/nn/network_settings.h"
 #include "pictrieve/nn/positions.h"
-#include "pictrieve/nn/text_settings.h"
 
 namespace pictrieve {
 namespace {
 
 constexpr double kEpsilon = 1e-6;
+constexpr int kPatch = 16;
 
 /// The hidden layer of an MLP; with SwiGLU (arXiv:2002.05202) two thirds of it, in multiples of 8, for each of gate and
 /// value.
@@ -141,9 +142,9 @@ class Vit : public ImageModule {
         dropout_(dropout_of(config, "hidden_dropout_prob", 0)) {
     check(config);
     input_size = config.size("image_size");
-    least_size = patch_ = config.size("patch_size");
+    least_size = patch_ = patch_of(config, kPatch);
     side_ = input_size / patch_;
-    classes = config.integer("num_classes", 0);
+    classes = classes_of(config, 0);
     make_tokens(config);
     make_blocks(config);
     make_head(config);
@@ -182,8 +183,8 @@ class Vit : public ImageModule {
     };
     expect("global_pool", "token", {"token", "avg", "map"});
     expect("position_tokens", "all", {"all", "class", "none"});
-    require(config.size("image_size") >= config.size("patch_size"), "network configuration: expected image_size to be ",
-            "at least patch_size, got ", config.size("image_size"), " and ", config.size("patch_size"));
+    require(config.size("image_size") >= patch_of(config, kPatch), "network configuration: expected image_size to be ",
+            "at least patch_size, got ", config.size("image_size"), " and ", patch_of(config, kPatch));
     require(config.flag("class_token", true) || config.word("global_pool", "token") != "token",
             "network configuration: global_pool 'token' needs class_token");
   }
@@ -202,7 +203,7 @@ class Vit : public ImageModule {
   }
 
   void make_blocks(const NetworkConfig& config) {
-    const int count = layers_of(config, "num_hidden_layers");
+    const int count = count_of(config, "num_hidden_layers");
     const double drop_path = dropout_of(config, "drop_path_rate", 0);
     for (int i = 0; i < count; ++i)
       blocks_.push_back(
@@ -247,14 +248,6 @@ class Vit : public ImageModule {
 };
 
 }  // namespace
-
-double mlp_ratio_of(const NetworkConfig& config) {
-  constexpr double kUsual = 4, kMost = 32;
-  const double ratio = config.number("mlp_ratio", kUsual);
-  require(ratio > 0 && ratio <= kMost, "network configuration: mlp_ratio: expected more than 0, at most ", kMost,
-          ", got ", ratio);
-  return ratio;
-}
 
 std::shared_ptr<ImageModule> make_vit(const NetworkConfig& config) { return std::make_shared<Vit>(config); }
 

@@ -10,9 +10,6 @@
 
 namespace pictrieve {
 
-/// Width of an MLP's hidden layer over that of its input.
-double mlp_ratio_of(const NetworkConfig& config);
-
 /// vit.cpp lists the settings.
 std::shared_ptr<ImageModule> make_vit(const NetworkConfig& config);
 

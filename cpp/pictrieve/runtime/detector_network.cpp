@@ -5,11 +5,11 @@
 
 #include "pictrieve/base/error.h"
 #include "pictrieve/base/pool.h"
+#include "pictrieve/base/single_threaded.h"
 #include "pictrieve/nn/faster_rcnn.h"
 #include "pictrieve/runtime/fusion.h"
 #include "pictrieve/runtime/image_plan.h"
 #include "pictrieve/runtime/row_plan.h"
-#include "pictrieve/runtime/single_threaded.h"
 
 namespace pictrieve {
 

@@ -6,10 +6,10 @@
 
 #include "pictrieve/base/error.h"
 #include "pictrieve/base/pool.h"
+#include "pictrieve/base/single_threaded.h"
 #include "pictrieve/nn/frozen.h"
 #include "pictrieve/runtime/fusion.h"
 #include "pictrieve/runtime/image_plan.h"
-#include "pictrieve/runtime/single_threaded.h"
 #include "pictrieve/runtime/value_shapes.h"
 
 namespace pictrieve {

@@ -26,8 +26,9 @@ std::vector<int32_t> depth_rows(const Shape& x, const Shape& result) {
 
 std::vector<int32_t> rolled_rows(const Shape& x, const Operation& operation) {
   const int64_t down = shift_along(operation.attention, x.height), right = shift_along(operation.attention, x.width);
-  const int64_t y = operation.count == 1 ? x.height - down : down,
-                left = operation.count == 1 ? x.width - right : right;
+  // A small picture may be rolled by more than its size.
+  const int64_t y = operation.count == 1 ? x.height - down % x.height : down,
+                left = operation.count == 1 ? x.width - right % x.width : right;
   std::vector<int32_t> rows;
   for (int64_t row = 0; row < x.height; ++row)
     for (int64_t column = 0; column < x.width; ++column)

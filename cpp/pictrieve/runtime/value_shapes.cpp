@@ -54,6 +54,12 @@ Shape by_rows(const Node& node, const std::vector<Shape>& inputs) {
   return {row_width(node, widths), inputs[0].height, inputs[0].width};
 }
 
+/// A smaller grid, or one vector.
+Shape reduced(const Node& node, const Shape& x) {
+  if (node.kind == OpKind::AdaptiveAvgPool) return {x.channels, node.rows, node.columns};
+  return {node.kind == OpKind::Flatten ? x.count() : x.channels, 1, 1};
+}
+
 Shape shape_of(const Node& node, const std::vector<Shape>& inputs) {
   const Shape x = inputs.empty() ? Shape{} : inputs[0];
   switch (node.kind) {
@@ -69,14 +75,12 @@ Shape shape_of(const Node& node, const std::vector<Shape>& inputs) {
     case OpKind::AvgPool:
       return pooled(node.pool, x);
     case OpKind::AdaptiveAvgPool:
-      return {x.channels, node.rows, node.columns};
     case OpKind::GlobalPool:
+    case OpKind::Flatten:
     case OpKind::Token:
     case OpKind::MeanTokens:
     case OpKind::AttentionPool:
-      return {x.channels, 1, 1};
-    case OpKind::Flatten:
-      return {x.count(), 1, 1};
+      return reduced(node, x);
     case OpKind::Concat:
       return joined_channels(inputs);
     case OpKind::UpsampleLike:

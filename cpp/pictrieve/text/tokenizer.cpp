@@ -10,6 +10,8 @@ namespace pictrieve {
 namespace {
 
 constexpr int64_t kTextsPerPiece = 256;  // some 0.3 ms of work
+constexpr int64_t kLongestPadding = 1 << 20;
+constexpr size_t kLongestStretch = size_t{1} << 29;  // models count bytes in 32 bits, and write some three times over
 
 /// Added tokens that are looked for in the normalised text, or in the raw one.
 AddedTokenFinder finder_of(const TokenizerFrame& frame, bool normalized) {
@@ -62,14 +64,15 @@ Tokenizer::Tokenizer(std::vector<std::string> tokens, TokenizerFrame frame)
       normalized_(finder_of(frame_, true)),
       special_(static_cast<size_t>(vocabulary_.size()), false) {
   for (const AddedToken& token : frame_.added) {
-    require<FormatError>(vocabulary_.find(token.text) == token.id, "added tokens: expected '", token.text,
-                         "' as token ", token.id, " of the vocabulary, got ", vocabulary_.find(token.text));
+    require<FormatError>(token.id >= 0 && vocabulary_.find(token.text) == token.id, "added tokens: expected '",
+                         token.text, "' as token ", token.id, " of the vocabulary, got ", vocabulary_.find(token.text));
     if (token.special) special_[static_cast<size_t>(token.id)] = true;
   }
   require_ids(frame_.before, vocab_size());
   require_ids(frame_.after, vocab_size());
   require_ids({&frame_.pad_id, 1}, vocab_size());
-  require(frame_.pad_to >= 0, "pad_to: expected at least 0, got ", frame_.pad_to);
+  require(frame_.pad_to >= 0 && frame_.pad_to <= kLongestPadding, "pad_to: expected 0 to ", kLongestPadding, ", got ",
+          frame_.pad_to);
 }
 
 int64_t Tokenizer::least_length() const {
@@ -138,8 +141,11 @@ void Tokenizer::append_text(std::string_view text, TokenizerScratch& scratch, st
 void Tokenizer::append_stretch(std::string_view text, bool at_start, TokenizerScratch& scratch,
                                std::vector<int32_t>& ids) const {
   const bool kept = at_start && frame_.normalizer.keeps_begin(text);
+  const std::string_view normalized = frame_.normalizer.apply(text, scratch.normalized, scratch.other);
+  require(normalized.size() <= kLongestStretch, "text: expected at most ", kLongestStretch, " bytes, got ",
+          normalized.size());
   cut(
-      frame_.normalizer.apply(text, scratch.normalized, scratch.other), normalized_,
+      normalized, normalized_,
       [&](std::string_view part, size_t begin) { append_words(part, kept && begin == 0, scratch, ids); },
       [&](int32_t id) { ids.push_back(id); });
 }

@@ -15,6 +15,7 @@ from pictrieve.encoders.image_parts import (
     POOLINGS,
     image_fingerprint,
     known_preprocess,
+    known_scales,
     load_network,
     scaled,
     stored_whitening,
@@ -84,7 +85,7 @@ class ImageEncoder:
         self.name = self._model.name
         self.preprocess = known_preprocess(preprocess or self._model.preprocess, self._model)
         self.pooling = pooling or self._model.pooling
-        self.scales = tuple(float(scale) for scale in (self._model.scales if scales is None else scales))
+        self.scales = known_scales(self._model.scales if scales is None else scales)
         self._network = load_network(self._model, self.pooling, random=self._random)
         self._views = [scaled(self.preprocess, scale)._core for scale in self.scales]
         self._whitening = stored_whitening(self._model)

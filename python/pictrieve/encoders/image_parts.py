@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Sequence
 
 from pictrieve import _core, models
 from pictrieve.encoders import whitening
@@ -59,7 +60,20 @@ def stored_whitening(model: models.ResolvedModel) -> whitening.Whitening | None:
     return whitening.load(path) if path and path.is_file() else None
 
 
+def known_scales(scales: Sequence[float]) -> tuple[float, ...]:
+    """Give the sizes to look at; one number is not a sequence of them."""
+    if not isinstance(scales, Iterable) or isinstance(scales, str):
+        raise TypeError(f"scales: expected a sequence of numbers such as (0.7, 1.0), got {scales!r}")
+    numbers = tuple(float(scale) for scale in scales)
+    if not numbers:
+        raise ValueError("scales: expected at least one number, got none")
+    return numbers
+
+
 def known_preprocess(preprocess: Preprocess | None, model: models.ResolvedModel) -> Preprocess:
+    """Give the preparation, which the user or the model's files must name."""
+    if not isinstance(preprocess, Preprocess | None):
+        raise TypeError(f'preprocess: expected a Preprocess such as Preprocess("imagenet"), got {preprocess!r}')
     if preprocess is None:
         raise ValueError(
             f"preprocess: {model.name!r} does not say how its pictures are prepared; give a Preprocess, such as "

@@ -68,9 +68,11 @@ class TextEncoder:
         """Load tokenizer and network; see the class for the arguments."""
         require_supported(pooling=(pooling, (None, *POOLINGS)), device=(device, ("cpu",)))
         require_supported(precision=(precision, ("float32",)))
+        if max_length is not None and not hasattr(max_length, "__index__"):
+            raise TypeError(f"max_length: expected a number of tokens, got {max_length!r}")
         self._model = models.resolve(model, "text", weights, allow_download)
         self._random = weights == "random"
-        self._folder = self._model.directory or self._model.weights.parent
+        self._folder = tokenizer_folder(self._model)
         self.name = self._model.name
         path = None if self._random else str(self._model.weights)
         network = _core.FrozenTextNetwork(self._model.architecture, dict(self._model.config), path, RANDOM_SEED)
@@ -171,6 +173,16 @@ class TextEncoder:
             f"TextEncoder({self.name!r}, {weights}dim={self.dim}, pooling={self.pooling!r}, "
             f"max_length={self.max_length}, fingerprint={self.fingerprint[:12]})"
         )
+
+
+def tokenizer_folder(model: models.ResolvedModel) -> Path:
+    """Give the folder of a model's files, or else that of its weights; an architecture alone has neither."""
+    if model.directory is None and model.weights == Path():
+        raise ValueError(
+            f"model {model.name!r}: expected a directory with a tokenizer, got the name of an architecture; "
+            "pictrieve.nn.load takes it without one"
+        )
+    return model.directory or model.weights.parent
 
 
 def list_of_texts(inputs: Iterable[str]) -> list[str]:

@@ -7,9 +7,11 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from pictrieve import _autograd, models
+from pictrieve import _autograd, _core, models
 from pictrieve.finetune.saving import Origin, save_network
 
 
@@ -112,10 +114,12 @@ class Network(nn.Module):
         """Write a directory that encoders serve, and that the library whose checkpoint this was reads back.
 
         Weights keep the names of the checkpoint that they came from; configuration, preprocessing and tokenizer files
-        are copied from beside it. A network without such an origin gets our own layout.
+        are copied from beside it, and so are tensors of the checkpoint that are not the network's, such as the other
+        tower of CLIP. A network without such an origin gets our own layout.
         """
         state = self.layout_state(self.origin.layout) if self.origin.layout else dict(self.state_dict())
-        save_network(Path(path), self.kind, self.architecture, self.config, state, self.origin)
+        others = self._other_tensors() if self.origin.folder else {}
+        save_network(Path(path), self.kind, self.architecture, self.config, state, others, self.origin)
 
     def freeze(self, *patterns: str) -> list[str]:
         """Stop training the parameters whose names fit a pattern such as "layer1.*".
@@ -153,7 +157,7 @@ class Network(nn.Module):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Connect the tensors with a new compiled network."""
-        super().__setstate__(state)
+        super().__setstate__(state)  # type: ignore[no-untyped-call]
         self._connect()
         self._find_owners()
 
@@ -161,6 +165,19 @@ class Network(nn.Module):
         """Say what the network is."""
         count = sum(parameter.numel() for parameter in self.parameters())
         return f"{self.architecture!r}, {count:,} parameters"
+
+    def _other_tensors(self) -> dict[str, NDArray[Any]]:
+        """Give the tensors of the checkpoint for which the layout has no place in the network."""
+        if not self.origin.layout or self.origin.weights is None:
+            return {}
+        others = {}
+        for name, array in _core.read_weights(str(self.origin.weights)).items():
+            try:
+                if not self._core.from_layout({name: torch.empty(array.shape)}, self.origin.layout):
+                    others[name] = array
+            except _core.FormatError:  # the first of several that we stack
+                continue
+        return others
 
     def _connect(self) -> None:
         self._core = _autograd.Network(self.kind, self.architecture, self.config)
@@ -200,7 +217,7 @@ def network(
 
     Args:
         model: A name of `list_models()`, the name of an architecture, or a directory with a checkpoint.
-        config: Settings that differ from the model's own.
+        config: Settings that differ from the model's own. A classifier of another `num_classes` starts anew.
         kind: "image" or "text", where an architecture's name alone does not tell.
         weights: None for the model's own, "random" for untrained ones, or the path of a weights file.
         seed: Of random weights.
@@ -213,15 +230,30 @@ def network(
         FormatError: The weights do not fit the network.
 
     Example:
+        >>> import torch
         >>> net = network("resnet18", {"num_classes": 10}, weights="random")
         >>> net(torch.zeros(2, 3, 64, 64))["logits"].shape
         torch.Size([2, 10])
     """
     found = models.resolve(model, kind, weights)
     made = Network(found.kind, found.architecture, {**found.config, **(config or {})}, seed=seed)
-    layout = ""
+    layout, source = "", None
     if weights != "random":
-        made.load_state_dict(made._core.state_from_file(str(found.weights)))
+        source = found.weights
+        made.load_state_dict(_stored_state(made, found, config or {}))
         layout = made._core.layout_of_file(str(found.weights))
-    made.origin = Origin(layout, found.directory, dict(config or {}))
+    made.origin = Origin(layout, source, found.directory, dict(config or {}))
     return made
+
+
+def _stored_state(made: Network, found: models.ResolvedModel, changes: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Read a checkpoint; where its classes are not the wanted ones, the classifier stays as it is."""
+    stored = made._core
+    if "num_classes" in changes:
+        kept = {name: value for name, value in changes.items() if name != "num_classes"}
+        stored = _autograd.Network(made.kind, made.architecture, {**found.config, **kept})
+    state: dict[str, Tensor] = stored.state_from_file(str(found.weights))
+    if stored.facts.get("classes") == made.facts.get("classes"):
+        return state
+    fits = {name for name, tensor in made.state_dict().items() if name in state and state[name].shape == tensor.shape}
+    return {name: state[name] if name in fits else tensor for name, tensor in made.state_dict().items()}

@@ -8,31 +8,41 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from numpy.typing import NDArray
 from torch import Tensor
 
 from pictrieve import _core
 
 _BESIDE_WEIGHTS = (".json", ".txt", ".model", ".gz")  # configuration, preprocessing, tokenizers
+_HEAD = "ForImageClassification"  # how transformers ends the name of a network with a classifier
 
 
 class Origin(NamedTuple):
     """Where a network's weights came from.
 
     Attributes:
-        layout: Whose names they had; empty for ours.
+        layout: Mark of the layout that they had; empty for our names.
+        weights: Their file, or directory of shards; None for random ones.
         folder: Directory of the checkpoint; None without one.
         changes: Settings that differ from those of the checkpoint.
     """
 
     layout: str = ""
+    weights: Path | None = None
     folder: Path | None = None
     changes: Mapping[str, Any] = {}
 
 
 def save_network(
-    folder: Path, kind: str, architecture: str, config: Mapping[str, Any], state: Mapping[str, Tensor], origin: Origin
+    folder: Path,
+    kind: str,
+    architecture: str,
+    config: Mapping[str, Any],
+    state: Mapping[str, Tensor],
+    others: Mapping[str, NDArray[Any]],
+    origin: Origin,
 ) -> None:
-    """Write weights and configuration into `folder`, which is made."""
+    """Write weights, `others` beside those of `state`, and configuration into `folder`, which is made."""
     folder.mkdir(parents=True, exist_ok=True)
     if origin.folder is None:
         name = "architecture" if kind == "image" else "model_type"
@@ -42,7 +52,8 @@ def save_network(
         path = folder / "config.json"
         if path.is_file() and origin.changes:
             _write_json(path, _changed(json.loads(path.read_text(encoding="utf-8")), origin.changes))
-    arrays = {name: tensor.detach().cpu().contiguous().numpy() for name, tensor in state.items()}
+    arrays = {name: array.copy() for name, array in others.items()}  # the file that they lie in may be replaced
+    arrays |= {name: tensor.detach().cpu().contiguous().numpy() for name, tensor in state.items()}
     _core.write_safetensors(str(folder / "model.safetensors"), arrays, {"format": "pt"})
 
 
@@ -64,7 +75,12 @@ def _changed(config: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, An
     classes = changes.get("num_classes")
     if classes is not None:
         changed.pop("labels", None)
-        if "id2label" in config:
+        if "pretrained_cfg" in config:
+            known = {name: value for name, value in config["pretrained_cfg"].items() if not name.startswith("label_")}
+            changed["pretrained_cfg"] = known | {"num_classes": classes}
+        if "model_type" in config:
+            made = str((config.get("architectures") or [""])[0])
+            changed["architectures"] = [made.removesuffix("Model") + _HEAD if made.endswith("Model") else made]
             changed["id2label"] = {str(i): f"LABEL_{i}" for i in range(classes)}
             changed["label2id"] = {f"LABEL_{i}": i for i in range(classes)}
     return changed

@@ -8,7 +8,7 @@ from typing import Any
 
 from pictrieve.images import Preprocess
 from pictrieve.models import preprocessing
-from pictrieve.models.resolved import ResolvedModel, find_weights, read_json, read_json_if_there, shapes_of
+from pictrieve.models.resolved import ResolvedModel, read_json, read_json_if_there, shapes_of
 from pictrieve.models.sentence_transformers import read_modules
 
 Settings = dict[str, Any]
@@ -47,9 +47,9 @@ def kinds(config: Mapping[str, Any]) -> tuple[str, ...]:
     return ("image",) if model_type in _IMAGES else ("text",) if model_type in _TEXTS else ()
 
 
-def resolve(folder: Path, config: Mapping[str, Any], kind: str) -> ResolvedModel:
+def resolve(folder: Path, config: Mapping[str, Any], kind: str, weights: Path) -> ResolvedModel:
     """Read a directory with transformers' `config.json`; `kind` is one of `kinds(config)`."""
-    return _resolve_image(folder, config) if kind == "image" else _resolve_text(folder, config)
+    return (_resolve_image if kind == "image" else _resolve_text)(folder, config, weights)
 
 
 def unknown(path: Path, config: Mapping[str, Any]) -> ValueError:
@@ -62,25 +62,28 @@ def unknown(path: Path, config: Mapping[str, Any]) -> ValueError:
     )
 
 
-def _resolve_image(folder: Path, config: Mapping[str, Any]) -> ResolvedModel:
-    weights = find_weights(folder)
+def _resolve_image(folder: Path, config: Mapping[str, Any], weights: Path) -> ResolvedModel:
     settings = _part(config, "vision_config", 0)
     architecture = _IMAGES[settings["model_type"]]
-    if config["model_type"] == "clip_vision_model" and "visual_projection.weight" not in shapes_of(weights):
+    alone = config["model_type"] == "clip_vision_model" and weights != Path()  # none: random ones
+    if alone and "visual_projection.weight" not in shapes_of(weights):
         settings["projection_dim"] = 0
     labels = None
-    if any(str(name).endswith("ForImageClassification") for name in config.get("architectures") or ()):
+    # DINOv2's classifiers see the class token beside the mean of the others, which our network does not
+    if "dinov2" not in architecture and any(
+        str(name).endswith("ForImageClassification") for name in config.get("architectures") or ()
+    ):
         named = config.get("id2label") or {"0": "LABEL_0", "1": "LABEL_1"}
         labels = tuple(str(named[key]) for key in sorted(named, key=int))
     settings["num_classes"] = len(labels or ())
     return ResolvedModel(folder.name, "image", architecture, weights, settings, folder, _preprocess(folder), labels)
 
 
-def _resolve_text(folder: Path, config: Mapping[str, Any]) -> ResolvedModel:
+def _resolve_text(folder: Path, config: Mapping[str, Any], weights: Path) -> ResolvedModel:
     part = _part(config, "text_config", 1)
     modules = read_modules(folder)
     return ResolvedModel(
-        folder.name, "text", _TEXTS[part["model_type"]], find_weights(folder), part, folder,
+        folder.name, "text", _TEXTS[part["model_type"]], weights, part, folder,
         pooling=modules.pooling, max_length=modules.max_length,
     )  # fmt: skip
 

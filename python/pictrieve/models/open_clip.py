@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from pictrieve.models import preprocessing
-from pictrieve.models.resolved import ResolvedModel, find_weights, read_json
+from pictrieve.models.resolved import ResolvedModel, read_json
 
 CONFIG = "open_clip_config.json"
 _HEAD = 64  # numbers in a head of OpenAI's networks
 Shapes = Mapping[str, tuple[int, ...]]
 
 
-def resolve(folder: Path, kind: str) -> ResolvedModel:
+def resolve(folder: Path, kind: str, weights: Path) -> ResolvedModel:
     """Read a directory with `open_clip_config.json`.
 
     Raises:
@@ -25,7 +25,6 @@ def resolve(folder: Path, kind: str) -> ResolvedModel:
     config: Mapping[str, Any] = content.get("model_cfg") or {}
     if not {"embed_dim", "vision_cfg", "text_cfg"} <= set(config):
         raise ValueError(f"{path}: expected a model_cfg with embed_dim, vision_cfg and text_cfg, got {sorted(config)}")
-    weights = find_weights(folder)
     vision, text = dict(config["vision_cfg"]), dict(config["text_cfg"])
     for part, name in ((vision, "timm_model_name"), (text, "hf_model_name")):
         if part.get(name):

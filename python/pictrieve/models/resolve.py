@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -10,8 +11,7 @@ from typing import Any
 
 from pictrieve import _core
 from pictrieve._core import FormatError
-from pictrieve.images import Preprocess
-from pictrieve.models import bundled, huggingface, open_clip, own, preprocessing, timm
+from pictrieve.models import bare, bundled, huggingface, open_clip, own, timm
 from pictrieve.models.local import download, kinds_of, local_models
 from pictrieve.models.resolved import ResolvedModel, find_weights, read_json, shapes_of
 
@@ -33,17 +33,19 @@ def resolve(
         ValueError: The name is unknown, its weights are not installed, or it is of another kind.
         FileNotFoundError: The directory lacks a part.
     """
+    if not isinstance(model, str | os.PathLike):
+        raise TypeError(f"model: expected a name or a path, got {type(model).__name__}")
     path = Path(locate(model))
     if path.is_dir():
-        found = _resolve_directory(path, kind)
+        found = _resolve_directory(path, kind, weights)
     elif path.is_file():
         found = _resolve_file(path, kind)
     elif isinstance(model, str) and model in bundled.PACKAGES and weights is None:
         found = bundled.resolve(model)
     elif isinstance(model, str) and model in {*_core.image_architectures(), *_core.text_architectures()}:
-        found = _resolve_architecture(model, weights)
+        found = bare.resolve(model, weights)
     elif allow_download:
-        found = replace(_resolve_directory(Path(locate(model, allow_download)), kind), name=str(model))
+        found = replace(_resolve_directory(Path(locate(model, allow_download)), kind, weights), name=str(model))
     else:
         near = get_close_matches(str(model), [*_core.image_architectures(), *_core.text_architectures()])
         raise ValueError(
@@ -52,7 +54,7 @@ def resolve(
         )
     if kind not in (None, found.kind):
         raise ValueError(f"model: expected one for {kind}s, got {found.name!r}, which is for {found.kind}s")
-    return found if weights in (None, "random") else replace(found, weights=_existing(weights))
+    return found if weights in (None, "random") else replace(found, weights=bare.existing(weights))
 
 
 def locate(model: str | Path, allow_download: bool = False) -> str | Path:
@@ -74,37 +76,19 @@ def is_dual(model: str | Path) -> bool:
     return path.is_file() and path.suffix in _SCRIPTS and open_clip.is_openai(_shapes_or_none(path))
 
 
-def _existing(weights: str | Path | None) -> Path:
-    path = Path(str(weights))
-    if not path.exists():
-        raise FileNotFoundError(f"weights: {path}: no such file or directory")
-    return path
-
-
-def _resolve_architecture(name: str, weights: str | Path | None) -> ResolvedModel:
-    """Take an architecture by its name; torchvision's, timm's and our own preparation is known by it."""
-    if weights is None:
-        raise ValueError(
-            f'model {name!r}: it has no weights of its own; give weights="a file or directory", or weights="random"'
-        )
-    if name not in _core.image_architectures():
-        return ResolvedModel(name, "text", name, Path())
-    return ResolvedModel(name, "image", name, Path(), preprocess=usual_preprocess(name, Path(weights).name))
-
-
-def usual_preprocess(architecture: str, file_name: str = "") -> Preprocess:
-    """Give the preparation that an architecture is usually trained with."""
-    return own.usual_preprocess(architecture) or preprocessing.from_torchvision(architecture, file_name)
-
-
-def _resolve_directory(folder: Path, kind: str | None) -> ResolvedModel:
-    found = _resolve_layout(folder, kind)
+def _resolve_directory(folder: Path, kind: str | None, weights: str | Path | None) -> ResolvedModel:
+    found = _resolve_layout(folder, kind, weights)
     return own.with_changes(found)
 
 
-def _resolve_layout(folder: Path, kind: str | None) -> ResolvedModel:
+def _resolve_layout(folder: Path, kind: str | None, given: str | Path | None) -> ResolvedModel:
+    def weights() -> Path:
+        if given is None:
+            return find_weights(folder)
+        return Path() if given == "random" else bare.existing(given)
+
     if (folder / open_clip.CONFIG).is_file():
-        return open_clip.resolve(folder, _chosen(kind, ("image", "text"), folder))
+        return open_clip.resolve(folder, _chosen(kind, ("image", "text"), folder), weights())
     path = folder / "config.json"
     if not path.is_file():
         raise FileNotFoundError(
@@ -114,22 +98,24 @@ def _resolve_layout(folder: Path, kind: str | None) -> ResolvedModel:
     config = read_json(path)
     kinds = huggingface.kinds(config)
     if kinds:
-        return huggingface.resolve(folder, config, _chosen(kind, kinds, folder))
+        return huggingface.resolve(folder, config, _chosen(kind, kinds, folder), weights())
     if "architecture" not in config:
         raise huggingface.unknown(path, config)
-    return _resolve_image_directory(folder, path, config)
+    return _resolve_image_directory(folder, path, config, weights)
 
 
-def _resolve_image_directory(folder: Path, path: Path, config: Mapping[str, Any]) -> ResolvedModel:
+def _resolve_image_directory(
+    folder: Path, path: Path, config: Mapping[str, Any], find: Callable[[], Path]
+) -> ResolvedModel:
     if "pretrained_cfg" in config or "num_features" in config:
-        return timm.resolve(folder, config)
+        return timm.resolve(folder, config, find)
     architecture = str(config["architecture"])
     if architecture not in _core.image_architectures():
         raise huggingface.unknown(path, {"model_type": architecture})
-    weights = find_weights(folder)
+    weights = find()
     settings = {name: value for name, value in config.items() if name not in ("architecture", "labels")}
     labels = config.get("labels")
-    preprocess = own.stored_preprocess(folder) or usual_preprocess(architecture, weights.name)
+    preprocess = own.stored_preprocess(folder) or bare.usual_preprocess(architecture, weights.name)
     return ResolvedModel(
         folder.name, "image", architecture, weights, settings, folder, preprocess, tuple(labels) if labels else None
     )

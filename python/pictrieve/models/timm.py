@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from pictrieve import _core
 from pictrieve.models import preprocessing
-from pictrieve.models.resolved import ResolvedModel, find_weights
+from pictrieve.models.resolved import ResolvedModel
+
+_RENAMED = {"img_size": "image_size"}
+_RENAMED_IN_EFFICIENTNETS = {"drop_rate": "dropout_rate", "drop_path_rate": "drop_connect_rate"}
 
 
-def resolve(folder: Path, config: Mapping[str, Any]) -> ResolvedModel:
-    """Read a directory of timm.
+def resolve(folder: Path, config: Mapping[str, Any], find: Callable[[], Path]) -> ResolvedModel:
+    """Read a directory of timm, whose weights `find` finds.
 
     Raises:
         ValueError: We do not have the architecture, or its pictures are prepared in a way that we do not have.
@@ -22,14 +25,20 @@ def resolve(folder: Path, config: Mapping[str, Any]) -> ResolvedModel:
     if architecture not in _core.image_architectures():
         raise ValueError(f"{source}: expected an architecture of list_models(), got {architecture!r}")
     facts = {**config, **(config.get("pretrained_cfg") or {})}
-    settings = {name: value for name, value in (config.get("model_args") or {}).items() if name != "img_size"}
-    for given, ours in (("num_classes", "num_classes"), ("global_pool", "global_pool")):
-        if config.get(given) is not None:
-            settings[ours] = config[given]
-    if "img_size" in (config.get("model_args") or {}):
-        settings["image_size"] = config["model_args"]["img_size"]
     labels = facts.get("label_names")
     return ResolvedModel(
-        folder.name, "image", architecture, find_weights(folder), settings, folder,
+        folder.name, "image", architecture, find(), _settings(architecture, config), folder,
         preprocessing.from_timm(facts, source), tuple(map(str, labels)) if labels else None,
     )  # fmt: skip
+
+
+def _settings(architecture: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Give timm's arguments under our names; others are the same."""
+    settings: dict[str, Any] = {}
+    if architecture.startswith("efficientnet_lite"):  # our network of this name is timm's tf_efficientnet_lite
+        settings = {"padding": "symmetric", "batch_norm_eps": 1e-5}
+    renamed = _RENAMED | (_RENAMED_IN_EFFICIENTNETS if "efficientnet" in architecture else {})
+    for name, value in (config.get("model_args") or {}).items():
+        settings[renamed.get(name, name)] = value
+    settings.update({name: config[name] for name in ("num_classes", "global_pool") if config.get(name) is not None})
+    return settings

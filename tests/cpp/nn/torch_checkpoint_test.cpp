@@ -61,6 +61,16 @@ std::string zip(const std::vector<std::pair<std::string, std::string>>& files) {
          raw(static_cast<uint32_t>(directory.size())) + raw(static_cast<uint32_t>(archive.size())) + raw(uint16_t{0});
 }
 
+/// A TorchScript archive of this object.
+std::string script(const std::string& object) {
+  return zip({{"a/data.pkl", object}, {"a/constants.pkl", ""}, {"a/data/0", six_numbers().substr(8)}});
+}
+
+const std::string kModule =
+    "\x80\x02"
+    "c__torch__\nNet\n)\x81}X\1\0\0\0w"s +
+    kTensor + "sb.";
+
 StateDict parse(const std::string& file) {
   auto* copy = new std::byte[file.size()];
   const std::shared_ptr<const std::byte[]> owner(copy);
@@ -155,11 +165,34 @@ TEST(TorchCheckpoint, NestedValuesOfAnyDepthNeedNoStack) {
   expect_refusal(legacy("\x80\x02" + std::string(2'000'001, 'N') + ".", ""), "more than 2000000 values");
 }
 
+/// Some kilobytes that copy one list again and again would be gigabytes.
+TEST(TorchCheckpoint, CopiesOfOneListAreCounted) {
+  const std::string nones(20'000, 'N');
+  std::string lists = "\x80\x02]q\0("s + nones + "e", objects = "\x80\x02}q\0("s + nones + "u";
+  for (int i = 0; i < 1000; ++i) {
+    lists += "ctorch.jit._pickle\nrestore_type_tag\nh\0K\1\x86R"s;
+    objects += "c__torch__\nNet\n)\x81h\0b"s;
+  }
+  expect_refusal(script(lists + "."), "more than 8000000 items");
+  expect_refusal(script(objects + "."), "more than 8000000 items");
+  const std::string copied_text =
+      "\x80\x02"
+      "ctorch.jit._pickle\nrestore_type_tag\nX\1\0\0\0aK\1\x86R."s;
+  expect_refusal(script(copied_text), "with arguments that it does not take");
+}
+
+TEST(TorchCheckpoint, ReadsTheModulesOfAScript) {
+  EXPECT_EQ(parse(script(kModule)).float32("w"), (std::vector<float>{0, 3, 1, 4, 2, 5}));
+  expect_refusal(script("\x80\x02"
+                        "c__torch__\nNet\n)\x81q\0}X\1\0\0\0ah\0sb."s),
+                 "modules within modules without end");
+}
+
 TEST(TorchCheckpoint, NoMutationDoesMoreThanBeRefused) {
   const std::string numbers = six_numbers();
   const std::string archive = zip({{"a/data.pkl", kDict}, {"a/byteorder", "little"}, {"a/data/0", numbers.substr(8)}});
   std::mt19937 random(1);
-  for (const std::string& good : {legacy(kDict, numbers), archive}) {
+  for (const std::string& good : {legacy(kDict, numbers), archive, script(kModule)}) {
     for (size_t size = 0; size < good.size(); ++size) EXPECT_NE(refusal_of(good.substr(0, size)), "accepted") << size;
     for (int round = 0; round < 20000; ++round) {
       std::string bad = good;

@@ -331,13 +331,13 @@ std::vector<Case> attentions() {
           {"windows", in_windows(0, false)},
           {"windows with a bias", in_windows(0, true)},
           {"shifted windows", in_windows(2, true)},
-          {"windows of a rolled picture",
+          {"windows of a rolled picture, which may be smaller than its shift",
            [](Ops& ops, const Value& x, Parts& parts) {
              const AttentionOptions options{
-                 .heads = 2, .bias = RelativeBias::Grid, .window = 4, .shift = 1, .rolled = true};
+                 .heads = 2, .bias = RelativeBias::Grid, .window = 12, .shift = 6, .rolled = true};
              const Value picture = normalised(ops, x, parts);
-             const Value padded = ops.pad_to_multiple(ops.roll(picture, options), 4);
-             const Value mixed = ops.attention(padded, padded, padded, options, parts.table(49, 2).weight);
+             const Value padded = ops.pad_to_multiple(ops.roll(picture, options), 12);
+             const Value mixed = ops.attention(padded, padded, padded, options, parts.table(529, 2).weight);
              return ops.add(ops.roll_back(ops.crop_like(mixed, picture), options), picture);
            }},
           {"attention pool", [](Ops& ops, const Value& x, Parts& parts) {

@@ -113,6 +113,11 @@ TEST(Bpe, RefusesWhatDoesNotFit) {
   wrong = {};
   wrong.added = {{"a", 1}};
   EXPECT_THROW(BpeTokenizer(kTokens, kMerges, {}, wrong), FormatError);
+  wrong.added = {{"nowhere", -1}};
+  EXPECT_THROW(BpeTokenizer(kTokens, kMerges, {}, wrong), FormatError);
+  wrong = {};
+  wrong.pad_to = int64_t{1} << 40;
+  EXPECT_THROW(BpeTokenizer(kTokens, kMerges, {}, wrong), std::invalid_argument);
 }
 
 TEST(AddedTokens, TakesTheLeftmostAndOfTheseTheLongest) {

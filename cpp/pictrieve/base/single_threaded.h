@@ -1,11 +1,12 @@
-// oneDNN divides its work by the OpenMP budget of the calling thread; a plan belongs to one thread.
+// oneDNN and Torch divide their work by the OpenMP budget of the calling thread; pictures and texts are spread over
+// threads already.
 #pragma once
 
 #include <omp.h>
 
 namespace pictrieve {
 
-/// While it lives, primitives are planned for, and run by, the calling thread alone.
+/// While it lives, the calling thread works alone.
 class SingleThreaded {
  public:
   SingleThreaded() : before_(omp_get_max_threads()) { omp_set_num_threads(1); }
