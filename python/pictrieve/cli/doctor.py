@@ -57,7 +57,11 @@ def collect() -> dict[str, Any]:
         "openmp_runtimes": [path for path in libraries if _OPENMP.search(path)],
         "simd": _core.simd_target(),
         "threads": _core.num_threads(),
-        "models": [f"{m.name}: {m.kind}, weights {m.weights}, {m.licence}" for m in models.list_models()],
+        "models": [
+            f"{m.name}: {m.kind}, weights {m.weights}, {m.licence}"
+            for m in models.list_models()
+            if m.package or m.weights != "none"  # not every architecture that could be given weights
+        ],
         "extras": {name: "present" if find_spec(name) else "absent" for name in _EXTRAS},
     }
 
