@@ -18,7 +18,7 @@ import pictrieve as pt
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "conformance"))
 from reference_torchvision import torchvision
 
-BATCH, SIDE, RATE = 32, 64, 0.01
+BATCH, SIDE, RATE = 32, 64, 0.001
 
 
 def photos(folder: Path) -> tuple[torch.Tensor, torch.Tensor]:
