@@ -70,7 +70,7 @@ py::list run_images(const ImageNetwork& self, const py::array& pixels, const std
   return results;
 }
 
-/// Packed tokens; pieces of about preferred_tokens() go to the workers.
+/// Packed tokens; pieces of about preferred_tokens(), or less where there are few, go to the workers.
 py::array hidden_states(const TextNetwork& self, const py::array& ids, const py::array& offsets) {
   const auto tokens = vector_from_array<int32_t>(ids, "ids");
   const auto starts = vector_from_array<int64_t>(offsets, "offsets");
@@ -78,9 +78,11 @@ py::array hidden_states(const TextNetwork& self, const py::array& ids, const py:
   const bool ordered = std::is_sorted(starts.data, starts.data + starts.cols);
   require(texts >= 0 && starts.data[0] == 0 && starts.data[texts] == tokens.cols && ordered,
           "offsets: expected to grow from 0 to ", tokens.cols);
+  const int64_t share = (tokens.cols + num_threads() - 1) / num_threads();
+  const int64_t budget = std::min<int64_t>(self.preferred_tokens(), share);
   std::vector<int64_t> pieces{0};  // first text of each piece
   for (int64_t text = 1; text < texts; ++text)
-    if (starts.data[text + 1] - starts.data[pieces.back()] > self.preferred_tokens()) pieces.push_back(text);
+    if (starts.data[text + 1] - starts.data[pieces.back()] > budget) pieces.push_back(text);
   if (texts > 0) pieces.push_back(texts);
   const Matrix<float> out(tokens.cols, self.hidden_size());
   const py::object no_progress = py::none();
