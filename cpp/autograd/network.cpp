@@ -13,9 +13,6 @@
 namespace pictrieve::autograd {
 namespace {
 
-/// The slots of a module, which is never changed while only their names are wanted.
-std::vector<Block::Slot> slots_of_const(const Block& block) { return slots_of(const_cast<Block&>(block)); }
-
 constexpr std::array<std::pair<torch::ScalarType, DType>, 10> kTypes{{{torch::kFloat64, DType::F64},
                                                                       {torch::kFloat32, DType::F32},
                                                                       {torch::kFloat16, DType::F16},
@@ -58,9 +55,9 @@ NamedTensors tensors_of(const StateDict& weights) {
   return tensors;
 }
 
-NamedTensors state_of(const Block& block) {
+NamedTensors state_of(Block& block) {
   NamedTensors state;
-  for (const Block::Slot& slot : slots_of_const(block)) state[slot.name] = slot.tensor->detach().clone();
+  for (const Block::Slot& slot : slots_of(block)) state[slot.name] = slot.tensor->detach().clone();
   return state;
 }
 
@@ -76,13 +73,36 @@ Network::Network(const std::string& kind, const std::string& architecture, const
     settings_ = text_family(architecture).settings(architecture, config);
     text_ = make_text_module(architecture, config);
   }
-  for (const Block::Slot& slot : slots_of_const(block()))
+  for (const Block::Slot& slot : slots_of(block())) {
     slots_.push_back({slot.name, slot.tensor->sizes().vec(), slot.buffer});
+    members_.push_back(slot.tensor);
+  }
+  for (const auto& part : block().modules())  // in the order of slots_of
+    if (auto* owner = dynamic_cast<Block*>(part.get())) owners_.insert(owners_.end(), owner->own_slots().size(), owner);
 }
 
-const Block& Network::block() const {
-  return image_ ? static_cast<const Block&>(*image_) : static_cast<const Block&>(*text_);
-}
+/// Lends the module the caller's tensors for one forward; nothing outlives it but what autograd keeps.
+class Network::Binding {
+ public:
+  Binding(Network& network, const Tensors& tensors, const std::vector<bool>& training)
+      : network_(network), lock_(network.mutex_) {
+    require(tensors.size() == network.members_.size(), "network: expected ", network.members_.size(), " tensors, got ",
+            tensors.size());
+    for (size_t i = 0; i < tensors.size(); ++i) *network.members_[i] = tensors[i];
+    for (size_t i = 0; i < training.size(); ++i) network.owners_[i]->train(training[i]);
+  }
+  ~Binding() {
+    for (torch::Tensor* member : network_.members_) *member = torch::Tensor();
+  }
+  Binding(const Binding&) = delete;
+  Binding& operator=(const Binding&) = delete;
+
+ private:
+  Network& network_;
+  std::lock_guard<std::mutex> lock_;
+};
+
+Block& Network::block() const { return image_ ? static_cast<Block&>(*image_) : static_cast<Block&>(*text_); }
 
 const std::vector<Layout>& Network::layouts() const {
   return image_ ? image_family(architecture_).layouts : text_family(architecture_).layouts;
@@ -90,14 +110,14 @@ const std::vector<Layout>& Network::layouts() const {
 
 NamedTensors Network::random_state(uint64_t seed) const {
   Network fresh(image_ ? "image" : "text", architecture_, settings_);
-  randomize_parameters(const_cast<Block&>(fresh.block()), seed);
+  randomize_parameters(fresh.block(), seed);
   return state_of(fresh.block());
 }
 
 NamedTensors Network::state_from_file(const std::string& path) const {
   Network fresh(image_ ? "image" : "text", architecture_, settings_);
   const StateDict weights = read_weights(path);
-  load_parameters(const_cast<Block&>(fresh.block()), weights, rules_for(weights, layouts(), settings_), Fill::Copy);
+  load_parameters(fresh.block(), weights, rules_for(weights, layouts(), settings_), Fill::Copy);
   return state_of(fresh.block());
 }
 
@@ -130,39 +150,16 @@ std::string Network::layout_of_file(const std::string& path) const {
   return layout ? layout->mark : "";
 }
 
-void Network::bind(const Tensors& tensors, const std::vector<bool>& training) {
-  auto& root = const_cast<Block&>(block());
-  const std::vector<Block::Slot> slots = slots_of(root);
-  require(tensors.size() == slots.size(), "network: expected ", slots.size(), " tensors, got ", tensors.size());
-  size_t next = 0;
-  for (const auto& module : root.modules(true)) {
-    auto* owner = dynamic_cast<Block*>(module.get());
-    if (!owner) continue;
-    for (const Block::Slot& slot : owner->own_slots()) {
-      *slot.tensor = tensors[next];
-      if (next < training.size()) owner->train(training[next]);
-      ++next;
-    }
-  }
-}
-
-/// Nothing of a forward outlives it but what autograd keeps.
-void Network::release() {
-  for (const Block::Slot& slot : slots_of(const_cast<Block&>(block()))) *slot.tensor = torch::Tensor();
-}
-
 NamedTensors Network::forward_image(const Tensors& tensors, const std::vector<bool>& training, bool dropout,
                                     const torch::Tensor& pixels) {
   require(image_ != nullptr, "network: expected an image network for pixels, got ", architecture_);
   require(pixels.dim() == 4 && pixels.size(1) == 3, "pixels: expected (n, 3, H, W), got ", c10::str(pixels.sizes()));
   require(pixels.size(2) >= image_->least_size && pixels.size(3) >= image_->least_size, "pixels: expected at least ",
           image_->least_size, " x ", image_->least_size, " for ", architecture_, ", got ", c10::str(pixels.sizes()));
-  const std::lock_guard lock(mutex_);
-  bind(tensors, training);
+  const Binding binding(*this, tensors, training);
   TorchOps ops;
   ops.training = dropout;
   const ImageValues values = image_->forward(ops, {pixels});
-  release();
   NamedTensors outputs{{"feature_map", values.feature_map.tensor}, {"features", values.features.tensor}};
   if (values.logits.exists()) outputs["logits"] = values.logits.tensor;
   return outputs;
@@ -175,25 +172,19 @@ torch::Tensor Network::forward_text(const Tensors& tensors, bool dropout, const 
   require(ids.dim() == 2 && ids.scalar_type() == torch::kInt64, "ids: expected int64 (n, length), got ",
           c10::str(ids.scalar_type()), " ", c10::str(ids.sizes()));
   require(!mask || mask->sizes() == ids.sizes(), "mask: expected the shape of ids");
-  const std::lock_guard lock(mutex_);
-  bind(tensors, {});
+  const Binding binding(*this, tensors, {});
   TorchOps ops(mask ? mask->to(torch::kBool) : torch::Tensor());
   ops.training = dropout;
   const torch::Tensor places = torch::arange(ids.size(1), ids.options()) + text_->position_offset;
   const torch::Tensor types = segments ? *segments : torch::zeros_like(ids);
-  const Value hidden = text_->forward(ops, {{ids}, {places.expand(ids.sizes())}, {types}});
-  release();
-  return hidden.tensor;
+  return text_->forward(ops, {{ids}, {places.expand(ids.sizes())}, {types}}).tensor;
 }
 
 torch::Tensor Network::project(const Tensors& tensors, const torch::Tensor& pooled) {
   require(text_ != nullptr, "network: expected a text network for a projection, got ", architecture_);
-  const std::lock_guard lock(mutex_);
-  bind(tensors, {});
+  const Binding binding(*this, tensors, {});
   TorchOps ops;
-  const Value projected = text_->project(ops, {pooled});
-  release();
-  return projected.tensor;
+  return text_->project(ops, {pooled}).tensor;
 }
 
 std::map<std::string, int> Network::facts() const {

@@ -49,9 +49,8 @@ class Network {
   std::string pooling() const;
 
  private:
-  void bind(const Tensors& tensors, const std::vector<bool>& training);
-  void release();
-  const Block& block() const;
+  class Binding;
+  Block& block() const;
   const std::vector<Layout>& layouts() const;
   std::vector<KeyRule> rules(const NamedTensors& tensors, const std::string& layout) const;
 
@@ -60,7 +59,9 @@ class Network {
   std::shared_ptr<ImageModule> image_;
   std::shared_ptr<TextModule> text_;
   std::vector<Slot> slots_;
-  std::mutex mutex_;  ///< the module is bound to one set of tensors at a time
+  std::vector<Block*> owners_;           ///< of each slot
+  std::vector<torch::Tensor*> members_;  ///< of each slot: what forward reads
+  std::mutex mutex_;                     ///< the module is bound to one set of tensors at a time
 };
 
 }  // namespace pictrieve::autograd

@@ -7,6 +7,7 @@
 
 #include "pictrieve/nn/parameters.h"
 #include "pictrieve/nn/recorder.h"
+#include "pictrieve/nn/registry.h"
 #include "pictrieve/nn/resnet.h"
 #include "pictrieve/nn/torch_errors.h"
 
@@ -19,11 +20,8 @@ constexpr int kBoxFeatures = 1024;
 constexpr int kClasses = 91;
 
 NetworkConfig body_config(const NetworkConfig& config) {
-  using Sizes = std::vector<int64_t>;
-  return {{"depths", Sizes{3, 4, 6, 3}},
-          {"hidden_sizes", Sizes{256, 512, 1024, 2048}},
-          {"num_classes", 0},
-          {"batch_norm_eps", config.number("batch_norm_eps", 0)}};
+  return image_family("resnet50")
+      .settings("resnet50", {{"num_classes", 0}, {"batch_norm_eps", config.number("batch_norm_eps", 0)}});
 }
 
 class FasterRcnn : public Block {

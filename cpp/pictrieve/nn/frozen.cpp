@@ -19,13 +19,10 @@ std::shared_ptr<Module> load(const Family<Module>& family, const std::string& ar
   return module;
 }
 
-ImageGraph image_graph(const ImageModule& module) {
-  return {record(module), module.dim, module.classes, module.input_size, module.least_size};
-}
+ImageGraph image_graph(const ImageModule& module) { return {module, record(module)}; }
 
 TextGraph text_graph(const TextModule& module) {
-  TextGraph network{record(module),    record_projection(module), module.dim,    module.hidden, module.vocab_size,
-                    module.max_tokens, module.position_offset,    module.pooling};
+  TextGraph network{module, record(module), record_projection(module)};
   if (network.projection.nodes.size() == 1) network.projection = {};  // nothing but its input
   return network;
 }
@@ -33,10 +30,8 @@ TextGraph text_graph(const TextModule& module) {
 }  // namespace
 
 ImageFacts image_facts(const std::string& architecture, const NetworkConfig& config) {
-  return without_torch_errors("image network " + architecture, [&]() -> ImageFacts {
-    const auto module = make_image_module(architecture, config);
-    return {module->dim, module->classes, module->input_size, module->least_size};
-  });
+  return without_torch_errors("image network " + architecture,
+                              [&]() -> ImageFacts { return *make_image_module(architecture, config); });
 }
 
 ImageGraph freeze_image_network(const std::string& architecture, const NetworkConfig& config,

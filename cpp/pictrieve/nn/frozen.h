@@ -7,27 +7,18 @@
 
 #include "pictrieve/nn/graph.h"
 #include "pictrieve/nn/network_config.h"
+#include "pictrieve/nn/network_facts.h"
 #include "pictrieve/nn/state_dict.h"
 
 namespace pictrieve {
 
-struct ImageGraph {
+struct ImageGraph : ImageFacts {
   Graph graph;  ///< input "pixels"; outputs "feature_map", "features" and, with a classifier, "logits"
-  int dim = 0;
-  int classes = 0;
-  int input_size = 0;
-  int least_size = 1;
 };
 
-struct TextGraph {
+struct TextGraph : TextFacts {
   Graph graph;       ///< inputs "ids", "positions" and "segments", output "hidden"
   Graph projection;  ///< input "pooled", output "projected"; no nodes where nothing follows pooling
-  int dim = 0;
-  int hidden = 0;
-  int vocab_size = 0;
-  int max_tokens = 0;
-  int position_offset = 0;
-  std::string pooling;
 };
 
 /// Weights, in any layout that the architecture's family knows, are borrowed from the state dict's memory, which the
@@ -38,13 +29,7 @@ ImageGraph random_image_network(const std::string& architecture, const NetworkCo
 TextGraph freeze_text_network(const std::string& architecture, const NetworkConfig& config, const StateDict& weights);
 TextGraph random_text_network(const std::string& architecture, const NetworkConfig& config, uint64_t seed);
 
-/// What an image network is like, without its weights.
-struct ImageFacts {
-  int dim = 0;
-  int classes = 0;
-  int input_size = 0;
-  int least_size = 1;
-};
+/// Of a network without weights.
 ImageFacts image_facts(const std::string& architecture, const NetworkConfig& config);
 
 /// Families and variants by name.

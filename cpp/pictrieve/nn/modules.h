@@ -1,10 +1,8 @@
 // What every network offers to training and to the recorder.
 #pragma once
 
-#include <map>
-#include <string>
-
 #include "pictrieve/nn/graph.h"
+#include "pictrieve/nn/network_facts.h"
 #include "pictrieve/nn/ops.h"
 
 namespace pictrieve {
@@ -15,15 +13,10 @@ struct ImageValues {
   Value logits;       ///< (n, classes), where the network has a classifier
 };
 
-class ImageModule : public Block {
+class ImageModule : public Block, public ImageFacts {
  public:
   /// `pixels` (n, 3, height, width), preprocessed.
   virtual ImageValues forward(Ops& ops, const Value& pixels) const = 0;
-
-  int dim = 0;         ///< of features
-  int classes = 0;     ///< 0 without a classifier
-  int input_size = 0;  ///< side of the pictures that it was trained on
-  int least_size = 1;  ///< of the smallest picture that it can take
 };
 
 struct TextInputs {
@@ -32,19 +25,12 @@ struct TextInputs {
   Value segments;   ///< (n, length): token types
 };
 
-class TextModule : public Block {
+class TextModule : public Block, public TextFacts {
  public:
   /// The last hidden state (n, length, hidden).
   virtual Value forward(Ops& ops, const TextInputs& inputs) const = 0;
   /// What becomes of a pooled text (n, hidden): the projection of CLIP, say.
   virtual Value project(Ops&, const Value& pooled) const { return pooled; }
-
-  int dim = 0;  ///< of projected texts
-  int hidden = 0;
-  int vocab_size = 0;
-  int max_tokens = 0;           ///< of the longest text, special tokens included
-  int position_offset = 0;      ///< RoBERTa counts from the padding token's id + 1
-  std::string pooling{"mean"};  ///< what it was trained with: mean, cls, last, eos, ...
 };
 
 /// The forward of a network as a graph: input "pixels", outputs "feature_map", "features" and, with a classifier,

@@ -32,12 +32,7 @@ struct WorkingMemory {
 
 struct ImageNetwork::State {
   State(const std::string& name, const ImageGraph& network)
-      : architecture(name),
-        dim(network.dim),
-        classes(network.classes),
-        input_size(network.input_size),
-        least_size(network.least_size),
-        graph(fuse_operations(network.graph)) {}
+      : architecture(name), facts(network), graph(fuse_operations(network.graph)) {}
 
   ImagePlan& plan(WorkingMemory& memory, const PlanKey& key) {
     for (auto it = memory.plans.begin(); it != memory.plans.end(); ++it) {
@@ -55,8 +50,8 @@ struct ImageNetwork::State {
   }
 
   void check_size(int height, int width) const {
-    require(height >= least_size && width >= least_size, "pixels: expected at least ", least_size, " x ", least_size,
-            " for ", architecture, ", got ", height, " x ", width);
+    require(height >= facts.least_size && width >= facts.least_size, "pixels: expected at least ", facts.least_size,
+            " x ", facts.least_size, " for ", architecture, ", got ", height, " x ", width);
   }
 
   /// Calls `function`; what goes wrong names the network and the size.
@@ -75,7 +70,7 @@ struct ImageNetwork::State {
   }
 
   std::string architecture;
-  int dim, classes, input_size, least_size;
+  ImageFacts facts;
   Graph graph;
   PackedWeights weights;
   Pool<WorkingMemory> memories;
@@ -97,10 +92,10 @@ std::unique_ptr<ImageNetwork> ImageNetwork::load_random(const std::string& archi
 }
 
 const std::string& ImageNetwork::architecture() const { return state_->architecture; }
-int ImageNetwork::dim() const { return state_->dim; }
-int ImageNetwork::classes() const { return state_->classes; }
-int ImageNetwork::input_size() const { return state_->input_size; }
-int ImageNetwork::least_size() const { return state_->least_size; }
+int ImageNetwork::dim() const { return state_->facts.dim; }
+int ImageNetwork::classes() const { return state_->facts.classes; }
+int ImageNetwork::input_size() const { return state_->facts.input_size; }
+int ImageNetwork::least_size() const { return state_->facts.least_size; }
 
 FeatureMapShape ImageNetwork::feature_map_shape(int height, int width) const {
   state_->check_size(height, width);

@@ -26,7 +26,7 @@ struct WorkingMemory {
   Matrix<float> pooled;
 };
 
-void check_texts(std::span<const int32_t> ids, std::span<const int64_t> offsets, const TextGraph& network) {
+void check_texts(std::span<const int32_t> ids, std::span<const int64_t> offsets, const TextFacts& network) {
   require(!offsets.empty() && offsets.front() == 0 && offsets.back() == static_cast<int64_t>(ids.size()),
           "texts: expected offsets from 0 to the number of ids, ", ids.size());
   for (size_t i = 0; i + 1 < offsets.size(); ++i) {
@@ -76,7 +76,6 @@ struct TextNetwork::State {
   explicit State(const TextGraph& network)
       : facts(network), plan(merge_attention_inputs(fuse_operations(network.graph))) {
     if (!network.projection.nodes.empty()) projection.emplace(fuse_operations(network.projection), network.hidden);
-    facts.graph = facts.projection = {};
   }
 
   void hidden_states(std::span<const int32_t> ids, std::span<const int64_t> offsets, WorkingMemory& memory,
@@ -94,7 +93,7 @@ struct TextNetwork::State {
     plan.run(batch, memory.workspace, out);
   }
 
-  TextGraph facts;  ///< without its graphs
+  TextFacts facts;
   RowPlan plan;
   std::optional<RowPlan> projection;
   Pool<WorkingMemory> memories;

@@ -13,7 +13,7 @@ from pictrieve.images import Preprocess
 from pictrieve.models.own import FILE
 from pictrieve.models.sentence_transformers import POOLINGS
 
-_COMPANIONS = (".json", ".txt", ".model")  # configuration, vocabulary, merges, SentencePiece
+_COMPANIONS = (".json", ".txt", ".model", ".gz")  # configuration, vocabulary, merges, SentencePiece, OpenAI's BPE
 _OPEN_CLIP = "open_clip_config.json"
 
 
@@ -41,7 +41,7 @@ def save_directory(
     described = source is not None and ((source / "config.json").is_file() or (source / _OPEN_CLIP).is_file())
     name = "model.safetensors"
     if source is not None and described:
-        copy_companions(source, folder)
+        copy_companions(source, folder, but=FILE)
         if (source / _OPEN_CLIP).is_file():
             name = "open_clip_model.safetensors"
     else:
@@ -55,12 +55,12 @@ def save_directory(
     return folder
 
 
-def copy_companions(source: Path, folder: Path) -> None:
-    """Copy configuration and tokenizer; an index of shards stays behind, since the weights become one file."""
+def copy_companions(source: Path, folder: Path, but: str = "") -> None:
+    """Copy configuration and tokenizer, all but a file of that name; an index of shards would no longer fit."""
     for path in sorted(source.rglob("*")):
         inside = path.relative_to(source)
         wanted = path.suffix in _COMPANIONS and not path.name.endswith(".index.json") and len(inside.parts) <= 2
-        if path.is_file() and wanted and path.name not in (FILE,) and not inside.parts[0].startswith("."):
+        if path.is_file() and wanted and path.name != but and not inside.parts[0].startswith("."):
             (folder / inside).parent.mkdir(parents=True, exist_ok=True)
             if not ((folder / inside).exists() and (folder / inside).samefile(path)):
                 (folder / inside).write_bytes(path.read_bytes())

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,8 +10,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pictrieve import _core
+from pictrieve.encoders.rows import write_json
+from pictrieve.encoders.saving import copy_companions
+from pictrieve.models import read_json
 
-_BESIDE_WEIGHTS = (".json", ".txt", ".model", ".gz")  # configuration, preprocessing, tokenizers
 _HEAD = "ForImageClassification"  # how transformers ends the name of a network with a classifier
 
 
@@ -46,27 +46,15 @@ def save_network(
     folder.mkdir(parents=True, exist_ok=True)
     if origin.folder is None:
         name = "architecture" if kind == "image" else "model_type"
-        _write_json(folder / "config.json", {name: architecture, **config})
+        write_json(folder / "config.json", {name: architecture, **config})
     else:
-        _copy_beside(origin.folder, folder)
+        copy_companions(origin.folder, folder)
         path = folder / "config.json"
         if path.is_file() and origin.changes:
-            _write_json(path, _changed(json.loads(path.read_text(encoding="utf-8")), origin.changes))
+            write_json(path, _changed(read_json(path), origin.changes))
     arrays = {name: array.copy() for name, array in others.items()}  # the file that they lie in may be replaced
     arrays |= {name: tensor.detach().cpu().contiguous().numpy() for name, tensor in state.items()}
     _core.write_safetensors(str(folder / "model.safetensors"), arrays, {"format": "pt"})
-
-
-def _copy_beside(source: Path, folder: Path) -> None:
-    """Copy the small files of a checkpoint, and those of its immediate folders; indexes of shards are left out."""
-    for path in sorted(
-        [*source.iterdir(), *(inner for each in source.iterdir() if each.is_dir() for inner in each.iterdir())]
-    ):
-        wanted = path.is_file() and path.suffix in _BESIDE_WEIGHTS and not path.name.endswith(".index.json")
-        target = folder / path.relative_to(source)
-        if wanted and path != target:
-            target.parent.mkdir(exist_ok=True)
-            shutil.copyfile(path, target)
 
 
 def _changed(config: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -84,7 +72,3 @@ def _changed(config: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, An
             changed["id2label"] = {str(i): f"LABEL_{i}" for i in range(classes)}
             changed["label2id"] = {f"LABEL_{i}": i for i in range(classes)}
     return changed
-
-
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
