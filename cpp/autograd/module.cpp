@@ -13,9 +13,8 @@ namespace {
 /// The exceptions of _core: this module has a table of translators of its own.
 void translate_errors() {
   py::register_local_exception_translator([](std::exception_ptr pointer) {
-    const auto raise = [](const char* name, const std::exception& error) {
-      const py::object type = py::module_::import("pictrieve._core").attr(name);
-      PyErr_SetString(type.ptr(), error.what());
+    const auto raise = [](const char* module, const char* name, const char* what) {
+      PyErr_SetString(py::object(py::module_::import(module).attr(name)).ptr(), what);
     };
     try {
       if (pointer) std::rethrow_exception(pointer);
@@ -23,9 +22,13 @@ void translate_errors() {
       const py::tuple arguments = py::make_tuple(error.error_number, error.detail, error.path);
       PyErr_SetObject(PyExc_OSError, arguments.ptr());
     } catch (const pictrieve::FormatError& error) {
-      raise("FormatError", error);
+      raise("pictrieve._core", "FormatError", error.what());
     } catch (const pictrieve::Error& error) {
-      raise("Error", error);
+      raise("pictrieve._core", "Error", error.what());
+    } catch (const c10::OutOfMemoryError& error) {
+      raise("torch", "OutOfMemoryError", error.what_without_backtrace());
+    } catch (const c10::Error& error) {
+      raise("pictrieve._core", "Error", error.what_without_backtrace());
     }
   });
 }
@@ -35,25 +38,29 @@ void translate_errors() {
 PYBIND11_MODULE(_autograd, module) {
   module.doc() = "The networks of the core as torch sees them. Use pictrieve.finetune instead.";
   translate_errors();
-  // Forwards release the lock: tensors are held by the caller's arguments, and Torch takes it again where it needs it.
+  // All that takes time releases the lock: arguments are C++ values by then (tensors are counted by Torch, which takes
+  // the lock itself where the last of a Python tensor goes), nothing but forwards changes a network, and each of these
+  // holds the network's own lock. Results become Python's after the lock is taken again.
   const py::call_guard<py::gil_scoped_release> released;
   py::class_<Network>(module, "Network")
       .def(py::init([](const std::string& kind, const std::string& architecture, const py::dict& config) {
-             return std::make_unique<Network>(kind, architecture,
-                                              pictrieve::bindings::network_config_from_dict(config));
+             const pictrieve::NetworkConfig settings = pictrieve::bindings::network_config_from_dict(config);
+             const py::gil_scoped_release unlocked;
+             return std::make_unique<Network>(kind, architecture, settings);
            }),
            py::arg("kind"), py::arg("architecture"), py::arg("config"))
       .def("slots",
            [](const Network& self) {
              py::list slots;
-             for (const auto& [name, shape, buffer] : self.slots()) slots.append(py::make_tuple(name, shape, buffer));
+             for (const Network::Slot& slot : self.slots())
+               slots.append(py::make_tuple(slot.name, slot.shape, slot.buffer));
              return slots;
            })
-      .def("random_state", &Network::random_state, py::arg("seed"))
-      .def("state_from_file", &Network::state_from_file, py::arg("path"))
-      .def("from_layout", &Network::from_layout, py::arg("tensors"), py::arg("layout"))
-      .def("to_layout", &Network::to_layout, py::arg("tensors"), py::arg("layout"))
-      .def("layout_of_file", &Network::layout_of_file, py::arg("path"))
+      .def("random_state", &Network::random_state, py::arg("seed"), py::arg("names") = py::none(), released)
+      .def("state_from_file", &Network::state_from_file, py::arg("path"), released)
+      .def("from_layout", &Network::from_layout, py::arg("tensors"), py::arg("layout"), released)
+      .def("to_layout", &Network::to_layout, py::arg("tensors"), py::arg("layout"), released)
+      .def("layout_of_file", &Network::layout_of_file, py::arg("path"), released)
       .def("forward_image", &Network::forward_image, py::arg("tensors"), py::arg("training"), py::arg("dropout"),
            py::arg("pixels"), released)
       .def("forward_text", &Network::forward_text, py::arg("tensors"), py::arg("dropout"), py::arg("ids"),

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 #include <utility>
 
 #include "pictrieve/base/error.h"
@@ -55,26 +56,37 @@ NamedTensors tensors_of(const StateDict& weights) {
   return tensors;
 }
 
-NamedTensors state_of(Block& block) {
-  NamedTensors state;
-  for (const Block::Slot& slot : slots_of(block)) state[slot.name] = slot.tensor->detach().clone();
-  return state;
+void check_device(const char* name, const torch::Tensor& input, const Tensors& tensors) {
+  require(input.device() == tensors.front().device(), name, ": expected them on ", tensors.front().device().str(),
+          ", where the network is, got ", input.device().str());
 }
 
 }  // namespace
 
+/// What goes wrong in Torch names the network. That a device is full stays Torch's own: training loops wait for it.
+template <class Function>
+auto Network::in_words(const Function& function) const {
+  try {
+    return function();
+  } catch (const c10::OutOfMemoryError&) {
+    throw;
+  } catch (const c10::Error& error) {
+    throw Error(message(subject_, ": ", error.what_without_backtrace()));
+  }
+}
+
 Network::Network(const std::string& kind, const std::string& architecture, const NetworkConfig& config)
-    : architecture_(architecture) {
+    : architecture_(architecture), subject_(kind + " network " + architecture) {
   require(kind == "image" || kind == "text", "kind: expected 'image' or 'text', got '", kind, "'");
   if (kind == "image") {
     settings_ = image_family(architecture).settings(architecture, config);
-    image_ = make_image_module(architecture, config);
+    image_ = in_words([&] { return make_image_module(architecture, config); });
   } else {
     settings_ = text_family(architecture).settings(architecture, config);
-    text_ = make_text_module(architecture, config);
+    text_ = in_words([&] { return make_text_module(architecture, config); });
   }
   for (const Block::Slot& slot : slots_of(block())) {
-    slots_.push_back({slot.name, slot.tensor->sizes().vec(), slot.buffer});
+    slots_.push_back({slot.name, slot.tensor->sizes().vec(), slot.buffer, slot.tensor->scalar_type()});
     members_.push_back(slot.tensor);
   }
   for (const auto& part : block().modules())  // in the order of slots_of
@@ -108,17 +120,38 @@ const std::vector<Layout>& Network::layouts() const {
   return image_ ? image_family(architecture_).layouts : text_family(architecture_).layouts;
 }
 
-NamedTensors Network::random_state(uint64_t seed) const {
-  Network fresh(image_ ? "image" : "text", architecture_, settings_);
-  randomize_parameters(fresh.block(), seed);
-  return state_of(fresh.block());
+/// New tensors for all slots, of which only counters have their numbers.
+std::vector<Block::Slot> Network::slots_in(NamedTensors& state) const {
+  std::vector<Block::Slot> slots;
+  for (const Slot& slot : slots_) {
+    torch::Tensor& tensor = state[slot.name];
+    tensor = c10::isFloatingType(slot.type) ? torch::empty(slot.shape, slot.type) : torch::zeros(slot.shape, slot.type);
+    slots.push_back({slot.name, &tensor, slot.buffer});
+  }
+  return slots;
+}
+
+NamedTensors Network::random_state(uint64_t seed, const std::optional<std::vector<std::string>>& names) const {
+  return in_words([&] {
+    NamedTensors state;
+    std::vector<Block::Slot> slots = slots_in(state);
+    if (names) {
+      const std::set<std::string> wanted(names->begin(), names->end());
+      std::erase_if(slots, [&](const Block::Slot& slot) { return !wanted.contains(slot.name); });
+      std::erase_if(state, [&](const auto& item) { return !wanted.contains(item.first); });
+    }
+    randomize_parameters(slots, seed);
+    return state;
+  });
 }
 
 NamedTensors Network::state_from_file(const std::string& path) const {
-  Network fresh(image_ ? "image" : "text", architecture_, settings_);
-  const StateDict weights = read_weights(path);
-  load_parameters(fresh.block(), weights, rules_for(weights, layouts(), settings_), Fill::Copy);
-  return state_of(fresh.block());
+  return in_words([&] {
+    NamedTensors state;
+    const StateDict weights = read_weights(path);
+    load_parameters(slots_in(state), weights, rules_for(weights, layouts(), settings_), Fill::Copy);
+    return state;
+  });
 }
 
 std::vector<KeyRule> Network::rules(const NamedTensors& tensors, const std::string& layout) const {
@@ -156,35 +189,56 @@ NamedTensors Network::forward_image(const Tensors& tensors, const std::vector<bo
   require(pixels.dim() == 4 && pixels.size(1) == 3, "pixels: expected (n, 3, H, W), got ", c10::str(pixels.sizes()));
   require(pixels.size(2) >= image_->least_size && pixels.size(3) >= image_->least_size, "pixels: expected at least ",
           image_->least_size, " x ", image_->least_size, " for ", architecture_, ", got ", c10::str(pixels.sizes()));
-  const Binding binding(*this, tensors, training);
-  TorchOps ops;
-  ops.training = dropout;
-  const ImageValues values = image_->forward(ops, {pixels});
-  NamedTensors outputs{{"feature_map", values.feature_map.tensor}, {"features", values.features.tensor}};
-  if (values.logits.exists()) outputs["logits"] = values.logits.tensor;
-  return outputs;
+  require(pixels.is_floating_point(), "pixels: expected floating-point numbers, got ", c10::str(pixels.scalar_type()));
+  return in_words([&] {
+    const Binding binding(*this, tensors, training);
+    check_device("pixels", pixels, tensors);
+    TorchOps ops;
+    ops.training = dropout;
+    const ImageValues values = image_->forward(ops, {pixels});
+    NamedTensors outputs{{"feature_map", values.feature_map.tensor}, {"features", values.features.tensor}};
+    if (values.logits.exists()) outputs["logits"] = values.logits.tensor;
+    return outputs;
+  });
+}
+
+void Network::check_ids(const torch::Tensor& ids, const std::optional<torch::Tensor>& mask,
+                        const std::optional<torch::Tensor>& segments) const {
+  require(text_ != nullptr, "network: expected a text network for ids, got ", architecture_);
+  require(ids.dim() == 2 && ids.scalar_type() == torch::kInt64, "ids: expected int64 (n, length), got ",
+          c10::str(ids.scalar_type()), " ", c10::str(ids.sizes()));
+  require(ids.size(1) <= text_->max_tokens, "ids: expected texts of at most ", text_->max_tokens, " tokens for ",
+          architecture_, ", got ", ids.size(1));
+  require(!mask || mask->sizes() == ids.sizes(), "mask: expected the shape of ids");
+  require(!segments || segments->sizes() == ids.sizes(), "segments: expected the shape of ids");
+  if (!ids.is_cpu() || ids.numel() == 0) return;  // to look at numbers of another device would wait for it
+  const auto [least, most] = ids.aminmax();
+  require(least.item<int64_t>() >= 0 && most.item<int64_t>() < text_->vocab_size, "ids: expected 0 to ",
+          text_->vocab_size - 1, ", got ", least.item<int64_t>(), " to ", most.item<int64_t>());
 }
 
 torch::Tensor Network::forward_text(const Tensors& tensors, bool dropout, const torch::Tensor& ids,
                                     const std::optional<torch::Tensor>& mask,
                                     const std::optional<torch::Tensor>& segments) {
-  require(text_ != nullptr, "network: expected a text network for ids, got ", architecture_);
-  require(ids.dim() == 2 && ids.scalar_type() == torch::kInt64, "ids: expected int64 (n, length), got ",
-          c10::str(ids.scalar_type()), " ", c10::str(ids.sizes()));
-  require(!mask || mask->sizes() == ids.sizes(), "mask: expected the shape of ids");
-  const Binding binding(*this, tensors, {});
-  TorchOps ops(mask ? mask->to(torch::kBool) : torch::Tensor());
-  ops.training = dropout;
-  const torch::Tensor places = torch::arange(ids.size(1), ids.options()) + text_->position_offset;
-  const torch::Tensor types = segments ? *segments : torch::zeros_like(ids);
-  return text_->forward(ops, {{ids}, {places.expand(ids.sizes())}, {types}}).tensor;
+  check_ids(ids, mask, segments);
+  return in_words([&] {
+    const Binding binding(*this, tensors, {});
+    check_device("ids", ids, tensors);
+    TorchOps ops(mask ? mask->to(torch::kBool) : torch::Tensor());
+    ops.training = dropout;
+    const torch::Tensor places = torch::arange(ids.size(1), ids.options()) + text_->position_offset;
+    const torch::Tensor types = segments ? *segments : torch::zeros_like(ids);
+    return text_->forward(ops, {{ids}, {places.expand(ids.sizes())}, {types}}).tensor;
+  });
 }
 
 torch::Tensor Network::project(const Tensors& tensors, const torch::Tensor& pooled) {
   require(text_ != nullptr, "network: expected a text network for a projection, got ", architecture_);
-  const Binding binding(*this, tensors, {});
-  TorchOps ops;
-  return text_->project(ops, {pooled}).tensor;
+  return in_words([&] {
+    const Binding binding(*this, tensors, {});
+    TorchOps ops;
+    return text_->project(ops, {pooled}).tensor;
+  });
 }
 
 std::map<std::string, int> Network::facts() const {

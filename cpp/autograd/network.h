@@ -23,13 +23,15 @@ class Network {
     std::string name;
     std::vector<int64_t> shape;
     bool buffer;
+    torch::ScalarType type;
   };
 
   Network(const std::string& kind, const std::string& architecture, const NetworkConfig& config);
 
   const std::vector<Slot>& slots() const { return slots_; }
-  /// New tensors for all slots: seeded random ones, or those of a file in any layout that the family knows.
-  NamedTensors random_state(uint64_t seed) const;
+  /// New tensors for all slots, or those of these names: seeded random ones.
+  NamedTensors random_state(uint64_t seed, const std::optional<std::vector<std::string>>& names) const;
+  /// New tensors for all slots: those of a file in any layout that the family knows.
   NamedTensors state_from_file(const std::string& path) const;
   /// A state dict of another layout under our names, and back. `layout` is a name, or the mark of one layout among
   /// those that share its name; empty: the layout that the names tell.
@@ -51,10 +53,15 @@ class Network {
  private:
   class Binding;
   Block& block() const;
+  std::vector<Block::Slot> slots_in(NamedTensors& state) const;
+  template <class Function>
+  auto in_words(const Function& function) const;
   const std::vector<Layout>& layouts() const;
+  void check_ids(const torch::Tensor& ids, const std::optional<torch::Tensor>& mask,
+                 const std::optional<torch::Tensor>& segments) const;
   std::vector<KeyRule> rules(const NamedTensors& tensors, const std::string& layout) const;
 
-  std::string architecture_;
+  std::string architecture_, subject_;
   NetworkConfig settings_;
   std::shared_ptr<ImageModule> image_;
   std::shared_ptr<TextModule> text_;

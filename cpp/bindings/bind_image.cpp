@@ -4,6 +4,7 @@
 #include "image_sources.h"
 #include "module.h"
 #include "monitor.h"
+#include "pictrieve/base/names.h"
 #include "pictrieve/image/codec.h"
 #include "pictrieve/image/preprocess.h"
 #include "pictrieve/image/resize.h"
@@ -68,13 +69,10 @@ PreprocessStep step_from_tuple(const py::tuple& step) {
     if (step.size() == 2) return CropStep{0, 0, step[1].cast<double>()};
     return CropStep{step[1].cast<int>(), step[2].cast<int>(), 0};
   }
-  const auto mode = step[1].cast<std::string>();
-  require(mode == "shortest" || mode == "stretch" || mode == "pad",
-          "resize mode: expected shortest, stretch or pad, got \"", mode, '"');
-  const ResizeMode kind = mode == "shortest"  ? ResizeMode::Shortest
-                          : mode == "stretch" ? ResizeMode::Stretch
-                                              : ResizeMode::Pad;
-  return ResizeStep{kind, step[2].cast<int>(), step[3].cast<int>(), step[4].cast<int>()};
+  constexpr std::pair<std::string_view, ResizeMode> kModes[] = {
+      {"shortest", ResizeMode::Shortest}, {"stretch", ResizeMode::Stretch}, {"pad", ResizeMode::Pad}};
+  const ResizeMode mode = value_named("resize mode", step[1].cast<std::string>(), kModes);
+  return ResizeStep{mode, step[2].cast<int>(), step[3].cast<int>(), step[4].cast<int>()};
 }
 
 Preprocess make_preprocess(const py::list& steps, const std::string& interpolation, const py::dict& rest) {

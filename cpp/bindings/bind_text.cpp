@@ -11,6 +11,7 @@
 #include "arrays.h"
 #include "module.h"
 #include "monitor.h"
+#include "pictrieve/base/names.h"
 #include "pictrieve/text/bpe.h"
 #include "pictrieve/text/char_map.h"
 #include "pictrieve/text/unigram.h"
@@ -110,9 +111,7 @@ NormalizerStep step_named(const std::string& name, const std::string& from, cons
   };
   if (name == "map_graphemes") return {Kind::Map, {}, {}, std::make_shared<CharMap>(from, CharMap::Cut::Graphemes)};
   if (name == "map_longest") return {Kind::Map, {}, {}, std::make_shared<CharMap>(from, CharMap::Cut::Longest)};
-  const auto found = std::ranges::find(kKinds, name, &std::pair<std::string_view, Kind>::first);
-  require(found != std::end(kKinds), "normalizer: '", name, "' is not a step");
-  return {found->second, from, to};
+  return {value_named("normalizer step", name, kKinds), from, to};
 }
 
 /// `normalizer` holds (name, from, to) each; a character map is bytes in the place of `from`.
@@ -145,14 +144,13 @@ std::shared_ptr<UnigramTokenizer> make_unigram(const py::list& tokens, const py:
                                                const TokenizerFrame& frame) {
   using Cut = UnigramOptions::Cut;
   using Prefix = UnigramOptions::Prefix;
-  const std::map<std::string, Cut> cuts{
+  constexpr std::pair<std::string_view, Cut> kCuts[] = {
       {"white", Cut::White}, {"blanks", Cut::Blanks}, {"marks", Cut::Marks}, {"none", Cut::None}};
-  const std::map<std::string, Prefix> prefixes{
+  constexpr std::pair<std::string_view, Prefix> kPrefixes[] = {
       {"always", Prefix::Always}, {"first", Prefix::First}, {"never", Prefix::Never}};
-  require(cuts.contains(cut), "cut: expected white, blanks, marks or none, got '", cut, "'");
-  require(prefixes.contains(prefix), "prefix: expected always, first or never, got '", prefix, "'");
   const auto row = vector_from_array<double>(scores, "scores").row_span(0);
-  const UnigramOptions options{cuts.at(cut), prefixes.at(prefix), unknown, byte_fallback};
+  const UnigramOptions options{value_named("cut", cut, kCuts), value_named("prefix", prefix, kPrefixes), unknown,
+                               byte_fallback};
   return std::make_shared<UnigramTokenizer>(strings_from_list(tokens, "vocab"),
                                             std::vector<double>(row.begin(), row.end()), options, frame);
 }

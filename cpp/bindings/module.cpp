@@ -9,6 +9,7 @@ PYBIND11_MODULE(_core, module) {
   bind_index(module);
   bind_exchange(module);
   bind_image(module);
+  bind_augment(module);
   bind_weights(module);
   bind_text(module);
   bind_encode(module);

@@ -14,6 +14,7 @@ void bind_nn(pybind11::module_& module);
 void bind_index(pybind11::module_& module);
 void bind_exchange(pybind11::module_& module);
 void bind_image(pybind11::module_& module);
+void bind_augment(pybind11::module_& module);
 void bind_text(pybind11::module_& module);
 void bind_evaluate(pybind11::module_& module);
 void bind_rank_fusion(pybind11::module_& module);

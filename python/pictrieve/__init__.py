@@ -9,7 +9,7 @@ from pictrieve import _libraries
 
 _libraries.load_torch_libraries()
 
-from pictrieve import evaluate, images, models, nn, rank, text  # noqa: E402
+from pictrieve import augment, evaluate, images, models, nn, rank, text  # noqa: E402
 from pictrieve._core import (  # noqa: E402
     DecodeError,
     Error,
@@ -18,6 +18,7 @@ from pictrieve._core import (  # noqa: E402
     set_num_threads,
 )
 from pictrieve._core import version as _version  # noqa: E402
+from pictrieve.augment import Augmentation  # noqa: E402
 from pictrieve.distances import pairwise, pairwise_blocks  # noqa: E402
 from pictrieve.encoders import (  # noqa: E402
     DualEncoder,
@@ -35,7 +36,7 @@ from pictrieve.regions import Detections, Detector, Regions  # noqa: E402
 from pictrieve.search_result import Health, SearchResult  # noqa: E402
 
 if TYPE_CHECKING:
-    from pictrieve import finetune
+    from pictrieve import datasets, finetune
     from pictrieve.gallery import (
         FingerprintError,
         Gallery,
@@ -64,9 +65,9 @@ _GALLERY = (
 
 
 def __getattr__(name: str) -> Any:
-    """Import the gallery with SQLite, and training with torch, when first asked for: encoders alone start without."""
-    if name == "finetune":
-        return import_module("pictrieve.finetune")
+    """Import the gallery with SQLite, loaders, and training with torch when asked for: encoders start without."""
+    if name in ("datasets", "finetune"):
+        return import_module(f"pictrieve.{name}")
     if name not in _GALLERY:
         raise AttributeError(f"module 'pictrieve' has no attribute {name!r}")
     from pictrieve import gallery
@@ -80,6 +81,7 @@ def __dir__() -> list[str]:
 
 
 __all__ = [
+    "Augmentation",
     "DecodeError",
     "Detections",
     "Detector",
@@ -106,6 +108,8 @@ __all__ = [
     "Session",
     "TextEncoder",
     "TruncationWarning",
+    "augment",
+    "datasets",
     "evaluate",
     "finetune",
     "images",

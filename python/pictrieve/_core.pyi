@@ -1,7 +1,7 @@
 """Types of the compiled core; `mypy.stubtest` keeps this equal to the binary."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -191,7 +191,25 @@ def evaluate_rankings(
     junk: tuple[NDArray[np.int64], NDArray[np.int64]] | None,
     ks: NDArray[np.int64],
     divisor: str,
+    relevant_gain: float,
 ) -> NDArray[np.float64]: ...
+def evaluate_embeddings(
+    queries: NDArray[Any],
+    gallery: NDArray[Any] | None,
+    metric: str,
+    levels: Sequence[
+        tuple[tuple[NDArray[np.int64], NDArray[np.int64]], NDArray[np.float64] | None, float, NDArray[np.int64]]
+    ],
+    junk: tuple[NDArray[np.int64], NDArray[np.int64]] | None,
+    leave_one_out: bool,
+    ties: str,
+    max_memory: int,
+    ks: NDArray[np.int64],
+    divisor: str,
+    relevant_gain: float,
+    progress: Callable[[int, int], None] | None,
+) -> NDArray[np.float64]: ...
+def count_pairs(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[int, int, int, int]: ...
 
 # rank: fusion, diversity, calibration
 def fuse_rankings(
@@ -382,3 +400,28 @@ class Preprocess:
     def height(self) -> int: ...
     @property
     def width(self) -> int: ...
+
+class Augmentation:
+    def __init__(self, preprocess: Preprocess, steps: list[tuple[str, dict[str, Any], float]], seed: int) -> None: ...
+    @property
+    def fits_network(self) -> bool: ...
+    def apply(
+        self,
+        images: list[_Source],
+        indices: NDArray[np.int64],
+        epoch: int,
+        views: int,
+        floats: bool,
+        stop_at_failure: bool,
+    ) -> tuple[NDArray[Any], list[tuple[int, str]]]: ...
+    def transform(self, images: list[_Source], indices: NDArray[np.int64], epoch: int) -> list[NDArray[np.uint8]]: ...
+
+def mix(
+    pixels: NDArray[Any],
+    indices: NDArray[np.int64],
+    cut: bool,
+    shape: float,
+    probability: float,
+    seed: int,
+    epoch: int,
+) -> tuple[NDArray[Any], NDArray[np.int64], NDArray[np.float32]]: ...

@@ -218,6 +218,10 @@ class Preprocess:
         """Text of every setting that changes numbers: equal texts give equal results."""
         return self._core.fingerprint
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle every setting."""
+        return type(self).from_dict, (self.to_dict(),)
+
     def __repr__(self) -> str:
         """Show the fingerprint."""
         return f"Preprocess({self.fingerprint})"

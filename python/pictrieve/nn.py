@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pictrieve import _core, models
+from pictrieve._portable import Portable
 
 
-class ImageNetwork:
-    """An image network with frozen weights.
+class ImageNetwork(Portable):
+    """An image network with frozen weights. Copies share it; pickles hold the place of the weights.
 
     Attributes:
         architecture: Name of the network.
@@ -31,8 +32,12 @@ class ImageNetwork:
         """Read the weights, or draw random ones where `weights` is None."""
         self.architecture = architecture
         self.config = config
-        self._random = weights is None
-        self._core = _core.FrozenImageNetwork(architecture, config, None if weights is None else str(weights), seed)
+        self._weights = None if weights is None else Path(weights).absolute()
+        self._seed = seed
+        self._connect()
+
+    def _connect(self) -> None:
+        self._core = _core.FrozenImageNetwork(self.architecture, self.config, self._weights_path, self._seed)
         self.dim = self._core.dim
         self.classes = self._core.classes
 
@@ -63,8 +68,8 @@ class ImageNetwork:
         return f"ImageNetwork({self.architecture!r}{random}, dim={self.dim}, classes={self.classes})"
 
 
-class TextNetwork:
-    """A text network with frozen weights.
+class TextNetwork(Portable):
+    """A text network with frozen weights. Copies share it; pickles hold the place of the weights.
 
     Attributes:
         architecture: Name of the network.
@@ -81,10 +86,14 @@ class TextNetwork:
 
     def __init__(self, architecture: str, weights: Path | None, config: dict[str, Any], seed: int = 0) -> None:
         """Read the weights, or draw random ones where `weights` is None."""
-        self.config = config
-        self._random = weights is None
-        self._core = _core.FrozenTextNetwork(architecture, config, None if weights is None else str(weights), seed)
         self.architecture = architecture
+        self.config = config
+        self._weights = None if weights is None else Path(weights).absolute()
+        self._seed = seed
+        self._connect()
+
+    def _connect(self) -> None:
+        self._core = _core.FrozenTextNetwork(self.architecture, self.config, self._weights_path, self._seed)
         self.dim = self._core.hidden_size
         self.max_tokens = self._core.max_tokens
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pictrieve import _core
+from pictrieve._portable import Portable
 from pictrieve.images import as_sources, decode
 from pictrieve.progress import progress_bar
 
@@ -51,8 +52,10 @@ class Regions(NamedTuple):
     embeddings: NDArray[np.float32]
 
 
-class Detector:
+class Detector(Portable):
     """Finds objects with Faster R-CNN (Ren et al., arXiv:1506.01497) on a feature pyramid, as torchvision does.
+
+    Copies share the network; pickles hold the settings and the place of the weights.
 
     Args:
         model: "fasterrcnn_resnet50_fpn", the only one so far.
@@ -98,17 +101,19 @@ class Detector:
             raise ValueError(f"labels: expected {num_classes} names, the background first, got {len(labels)}")
         self.name = model
         self.labels = [str(label) for label in labels] if labels else [f"class {i}" for i in range(num_classes)]
-        self._random = weights == "random"
-        options = {
+        self._weights = None if weights == "random" else Path(weights).absolute()
+        self._options = {
             "least_score": min_score,
             "most_overlap": max_overlap,
             "most_detections": max_detections,
             "short_side": size[0],
             "long_side": size[1],
         }
-        path = None if self._random else str(weights)
-        settings = {"num_classes": num_classes, "batch_norm_eps": float(batch_norm_eps)}
-        self._core = _core.Detector(settings, path, 0, options)
+        self._settings = {"num_classes": num_classes, "batch_norm_eps": float(batch_norm_eps)}
+        self._connect()
+
+    def _connect(self) -> None:
+        self._core = _core.Detector(self._settings, self._weights_path, 0, self._options)
 
     def detect(self, images: ImageInput | Iterable[ImageInput], show_progress_bar: bool | None = None) -> Any:
         """Find the objects of one picture, or of many.

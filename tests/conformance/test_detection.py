@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 import sys
 from pathlib import Path
@@ -125,7 +126,9 @@ def test_older_names_of_checkpoints(data: Path, reference: torch.nn.Module, tmp_
 def test_regions_by_detector_and_by_hand(data: Path, weights: Path) -> None:
     image = photo(data, 0)
     encoder = pt.ImageEncoder()
-    found = encoder.encode_regions(image, detector=Detector(weights=weights, **OPTIONS))
+    detector = Detector(weights=weights, **OPTIONS)
+    found = encoder.encode_regions(image, detector=detector)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(detector)).detect(image).boxes, found.boxes)
     assert found.embeddings.shape == (len(found.boxes), encoder.dim)
     assert found.labels is not None
     again = encoder.encode_regions(image, found.boxes[:3])

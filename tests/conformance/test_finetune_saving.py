@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from reference_checkpoints import randomised
 
+import pictrieve as pt
 from pictrieve import finetune
 
 torch = pytest.importorskip("torch")
@@ -47,15 +48,29 @@ def test_everything_of_a_checkpoint_is_written_back(name: str, tmp_path: Path) -
         assert torch.equal(again.state_dict()[key], tensor), key
 
 
-@pytest.mark.parametrize("name", ["ResNetModel", "ResNetForImageClassification"])
+NEW_HEADS = {
+    "ResNetModel": ("ResNet", STAGES),
+    "ResNetForImageClassification": ("ResNet", STAGES),
+    "ViTModel": ("ViT", VISION),
+    "Dinov2Model": ("Dinov2", VISION | {"mlp_ratio": 2}),
+    "Dinov2ForImageClassification": ("Dinov2", VISION | {"mlp_ratio": 2}),
+    "Dinov2WithRegistersModel": ("Dinov2WithRegisters", VISION | {"mlp_ratio": 2}),
+}
+
+
+@pytest.mark.parametrize("name", NEW_HEADS)
 def test_a_new_classifier_is_read_by_transformers(name: str, tmp_path: Path) -> None:
-    randomised(getattr(transformers, name)(transformers.ResNetConfig(**STAGES))).save_pretrained(tmp_path / "theirs")
+    family, settings = NEW_HEADS[name]
+    config = getattr(transformers, f"{family}Config")(**settings)
+    randomised(getattr(transformers, name)(config)).save_pretrained(tmp_path / "theirs")
     net = finetune.network(tmp_path / "theirs", {"num_classes": 5}).eval()
     net.save_pretrained(tmp_path / "ours")
-    again, report = transformers.ResNetForImageClassification.from_pretrained(
-        tmp_path / "ours", output_loading_info=True
-    )
+    reader = getattr(transformers, f"{family}ForImageClassification")
+    again, report = reader.from_pretrained(tmp_path / "ours", output_loading_info=True)
+    assert report.pop("unexpected_keys") <= {"pooler.dense.bias", "pooler.dense.weight"}  # of ViTModel, kept
     assert not any(report.values())
     pixels = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        assert np.abs((again.eval()(pixels).logits - net(pixels)["logits"]).numpy()).max() <= 1e-4
+        theirs = again.eval()(pixels).logits.numpy()
+        assert np.abs(theirs - net(pixels)["logits"].numpy()).max() <= 1e-4
+    assert np.abs(theirs - pt.nn.load(tmp_path / "ours").logits(pixels.numpy())).max() <= 1e-4

@@ -12,7 +12,7 @@ from reference_checkpoints import encoder_of, exact, pictures, randomised, unit
 from reference_torchvision import torchvision
 
 import pictrieve as pt
-from pictrieve import _core
+from pictrieve import _core, finetune
 from pictrieve.models import preprocessing
 
 torch = pytest.importorskip("torch")
@@ -99,6 +99,37 @@ def test_inception_sees_what_torchvision_shows_it(photos: list[Path]) -> None:
     pixels = model._transform_input(torch.stack([transform(picture) for picture in pictures(photos)]))
     ours = exact(preprocessing.from_torchvision("inception_v3")).apply(photos)
     np.testing.assert_allclose(ours, pixels.numpy(), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("aux", [False, True])
+def test_inception_of_torchvision(tmp_path: Path, photos: list[Path], aux: bool) -> None:
+    model = torchvision.models.inception_v3(init_weights=False, aux_logits=aux, transform_input=True, num_classes=5)
+    randomised(model)
+    torch.save(model.state_dict(), tmp_path / "inception_v3_google-0cc3c7bd.pth")
+    transform = torchvision.models.Inception_V3_Weights.IMAGENET1K_V1.transforms()
+    with torch.no_grad():
+        shares = model(torch.stack([transform(picture) for picture in pictures(photos[:2])])).softmax(1).numpy()
+    source = {"model": "inception_v3", "weights": tmp_path / "inception_v3_google-0cc3c7bd.pth"}
+    encoder = pt.ImageEncoder(**source, preprocess=exact(pt.ImageEncoder(**source).preprocess))
+    assert np.abs(encoder.classify(photos[:2]) - shares).max() <= 1e-4
+    config = {"architecture": "inception_v3", "transform_input": True, "num_classes": 5, "aux_logits": aux}
+    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    assert np.abs(encoder_of(tmp_path).classify(photos[:2]) - shares).max() <= 1e-4
+
+
+@pytest.mark.parametrize("name", ["vgg11", "inception_v3"])
+def test_names_of_timm_that_torchvision_has_otherwise(tmp_path: Path, name: str) -> None:
+    model = randomised(timm.create_model(name, num_classes=3))
+    write_timm(tmp_path / "theirs", name, model, FACTS)
+    pixels = torch.randn(2, 3, 224, 224, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        expected = model(pixels).numpy()
+    found = pt.nn.load(tmp_path / "theirs").logits(pixels.numpy())
+    assert np.abs(found - expected).max() <= 1e-4 * np.abs(expected).max()
+    finetune.network(tmp_path / "theirs").save_pretrained(tmp_path / "ours")
+    again, state = safetensors_torch.load_file(tmp_path / "ours" / "model.safetensors"), model.state_dict()
+    assert again.keys() == state.keys()
+    assert all(torch.equal(again[key], tensor) for key, tensor in state.items() if "num_batches" not in key)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,26 @@ def test_clip_of_transformers(tmp_path: Path, photos: list[Path]) -> None:
     again = transformers.CLIPModel.from_pretrained(tmp_path / "ours").eval()
     assert all(torch.equal(a, b) for a, b in zip(again.state_dict().values(), model.state_dict().values(), strict=True))
     assert pt.DualEncoder.from_pretrained(tmp_path / "ours").fingerprint == encoder.fingerprint
+
+
+def test_clip_is_pickled_by_its_place(tmp_path: Path, photos: list[Path]) -> None:
+    folder = tmp_path / "clip"
+    transformers_clip(folder)
+    transformers.CLIPImageProcessorPil(size={"shortest_edge": 64}, crop_size=64).save_pretrained(folder)
+    encoder = pt.DualEncoder(folder)
+    unused = pickle.dumps(encoder)  # neither side is loaded
+    encoder.image_encoder.fit_whitening(photos, dim=2)
+    pickled = pickle.dumps(encoder)
+    plain, twin = pickle.loads(unused), pickle.loads(pickled)
+    assert len(pickled) < 20_000
+    assert twin.fingerprint == encoder.fingerprint != plain.fingerprint == pt.DualEncoder(folder).fingerprint
+    assert np.array_equal(twin.encode_images(photos), encoder.encode_images(photos))
+    assert np.array_equal(plain.encode_texts(TEXTS), encoder.encode_texts(TEXTS))
+    randomised(transformers.CLIPModel.from_pretrained(folder), seed=1).save_pretrained(tmp_path / "other")
+    (tmp_path / "other" / "model.safetensors").replace(folder / "model.safetensors")
+    for old in (unused, pickled):
+        with pytest.raises(pt.FormatError, match="got others"):
+            pickle.loads(old)
 
 
 def test_clip_is_the_encoder_of_a_gallery(tmp_path: Path, photos: list[Path]) -> None:

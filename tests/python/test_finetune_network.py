@@ -16,6 +16,7 @@ torch = pytest.importorskip("torch")
 import pictrieve as pt  # noqa: E402
 from pictrieve import finetune  # noqa: E402
 
+BAD_SEGMENTS = torch.full((1, 4), 99)
 SMALL_BERT = {
     "vocab_size": 40,
     "hidden_size": 16,
@@ -148,13 +149,77 @@ def test_text_network_and_mask(tmp_path: Path) -> None:
         net._core.forward_image([], [], False, torch.zeros(1, 3, 8, 8))
 
 
+def test_only_what_a_checkpoint_lacks_is_drawn(net: finetune.Network, tmp_path: Path) -> None:
+    torch.save(net.state_dict(), tmp_path / "state.pt")
+
+    def drawn(changes: dict[str, int], weights: object) -> tuple[finetune.Network, list[tuple[int, ...]]]:
+        with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], record_shapes=True) as profile:
+            made = finetune.network("resnet18", changes, weights=weights, seed=9)
+        return made, [tuple(e.input_shapes[0]) for e in profile.events() if e.name == "aten::normal_"]
+
+    all_drawn = drawn({"num_classes": 5}, "random")[1]
+    assert len(all_drawn) == sum(parameter.dim() > 1 for parameter in net.parameters())
+    loaded, none = drawn({"num_classes": 5}, tmp_path / "state.pt")
+    assert none == []
+    assert all(torch.equal(tensor, net.state_dict()[name]) for name, tensor in loaded.state_dict().items())
+    changed, classifier = drawn({"num_classes": 3}, tmp_path / "state.pt")
+    assert classifier == [(3, 512)]
+    again = finetune.network("resnet18", {"num_classes": 3}, weights=tmp_path / "state.pt", seed=9)
+    assert torch.equal(changed.state_dict()["fc.weight"], again.state_dict()["fc.weight"])
+    assert changed.state_dict()["fc.weight"].std() > 0
+
+
+def test_a_state_to_start_with_is_checked(net: finetune.Network, pixels: torch.Tensor) -> None:
+    state = net.state_dict()
+    twin = finetune.Network("image", "resnet18", {"num_classes": 5}, state=state)
+    assert torch.equal(logits(twin, pixels), logits(net, pixels))
+    with pytest.raises(ValueError, match=r"state: 'fc.weight': expected \(5, 512\), got \(4, 512\)"):
+        finetune.Network("image", "resnet18", {"num_classes": 5}, state={"fc.weight": torch.zeros(4, 512)})
+    with pytest.raises(ValueError, match=r"state: 'head\.weight': expected a name of resnet18"):
+        finetune.Network("image", "resnet18", state={"head.weight": torch.zeros(5, 512)})
+
+
 def test_bad_input_is_named(net: finetune.Network) -> None:
     with pytest.raises(ValueError, match=r"pixels: expected \(n, 3, H, W\)"):
         net(torch.zeros(1, 4, 64, 64))
+    with pytest.raises(ValueError, match="pixels: expected floating-point numbers, got Byte"):
+        net(torch.zeros(1, 3, 64, 64, dtype=torch.uint8))
+    with pytest.raises(ValueError, match="pixels: expected them on cpu, where the network is, got meta"):
+        net(torch.zeros(1, 3, 64, 64, device="meta"))
     with pytest.raises(ValueError, match="architecture: expected one of"):
         finetune.Network("image", "resnet9000")
     with pytest.raises(ValueError, match="num_classes"):
         finetune.Network("image", "resnet18", {"num_classes": "many"})
+
+
+def test_bad_ids_are_named() -> None:
+    net = finetune.network("bert", SMALL_BERT, weights="random").eval()
+    for ids, reason in (
+        (torch.tensor([[1, 40]]), "ids: expected 0 to 39, got 1 to 40"),
+        (torch.tensor([[-1, 3]]), "ids: expected 0 to 39, got -1 to 3"),
+        (torch.ones(1, 13, dtype=torch.int64), "ids: expected texts of at most 12 tokens for bert, got 13"),
+    ):
+        with pytest.raises(ValueError, match=reason):
+            net(ids)
+    ids = torch.tensor([[1, 5]])
+    with pytest.raises(ValueError, match="segments: expected the shape of ids"):
+        net(ids, segments=torch.zeros(1, 3, dtype=torch.int64))
+    assert net(ids[:0])["hidden"].shape == (0, 2, 16)
+
+
+def test_errors_of_torch_come_in_one_line_that_names_the_network(net: finetune.Network) -> None:
+    bert = finetune.network("bert", SMALL_BERT, weights="random")
+    huge = {"vocab_size": 1 << 24, "hidden_size": 1 << 24, "num_attention_heads": 1}
+    for subject, reason, call in (
+        ("image network resnet18: ", "[Dd]ouble", lambda: net(torch.zeros(1, 3, 64, 64, dtype=torch.float64))),
+        ("text network bert: ", "[Ii]ndex", lambda: bert(torch.ones(1, 4, dtype=torch.int64), segments=BAD_SEGMENTS)),
+        ("text network bert: ", "allocate", lambda: finetune.Network("text", "bert", huge)),
+    ):
+        with pytest.raises(pt.Error, match=subject + ".*" + reason) as raised:
+            call()
+        assert "\n" not in str(raised.value)
+        assert "frame #" not in str(raised.value)
+    assert logits(net, torch.zeros(1, 3, 64, 64)).shape == (1, 5)  # it goes on after an error
 
 
 DDP = """

@@ -59,7 +59,24 @@ def search() -> object:
     return lambda: index.search(rows[:3000], 10)
 
 
-@pytest.mark.parametrize("make", [encode_pictures, encode_texts, search])
+def draw_weights() -> object:
+    network = pt.finetune.Network("image", "resnet50")
+    return lambda: network._core.random_state(1)
+
+
+def read_weights() -> object:
+    found = pt.models.resolve("minilm")
+    network = pt.finetune.Network("text", found.architecture, found.config)
+    return lambda: [network._core.state_from_file(str(found.weights)) for _ in range(5)]
+
+
+def rename_weights() -> object:
+    network = pt.finetune.Network("image", "resnet50")
+    state = dict(network.state_dict())
+    return lambda: [network._core.from_layout(state, "") for _ in range(5)]
+
+
+@pytest.mark.parametrize("make", [encode_pictures, encode_texts, search, draw_weights, read_weights, rename_weights])
 def test_another_thread_advances(make: Callable[[], Callable[[], object]]) -> None:
     work = make()
     work()

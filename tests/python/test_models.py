@@ -236,10 +236,11 @@ def test_pooling_as_sentence_transformers_writes_it_down(
 def test_steps_of_sentence_transformers_that_we_do_not_have(tmp_path: Path) -> None:
     pt.TextEncoder("minilm").save_pretrained(tmp_path)
     steps = json.loads((tmp_path / "modules.json").read_text())
-    steps.append({"idx": 2, "name": "2", "path": "2_Dense", "type": "sentence_transformers.models.Dense"})
-    (tmp_path / "modules.json").write_text(json.dumps(steps))
-    with pytest.raises(ValueError, match="got 'Dense'"):
-        pt.TextEncoder(tmp_path)
+    for name, error in (("LSTM", ValueError), ("Dense", FileNotFoundError)):
+        step = {"idx": 2, "name": "2", "path": f"2_{name}", "type": f"sentence_transformers.models.{name}"}
+        (tmp_path / "modules.json").write_text(json.dumps([*steps[:2], step]))
+        with pytest.raises(error, match=name):
+            pt.TextEncoder(tmp_path)
     (tmp_path / "modules.json").write_text("{}")
     with pytest.raises(ValueError, match="list of steps"):
         pt.TextEncoder(tmp_path)

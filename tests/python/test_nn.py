@@ -53,7 +53,7 @@ def test_load_says_which_key_does_not_fit(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "reason"),
     [
-        ("hidden_act", "step", "activation: expected one of .*, got 'step'"),
+        ("hidden_act", "step", "activation: expected relu, .* or tanh, got 'step'"),
         ("position_embedding_type", "relative_key", "expected position_embedding_type"),
     ],
 )

@@ -7,6 +7,7 @@
 
 #include "pictrieve/base/error.h"
 #include "pictrieve/base/linalg.h"
+#include "pictrieve/base/names.h"
 
 namespace pictrieve {
 namespace {
@@ -101,10 +102,10 @@ std::vector<int> starts(int room, int count) {
 }  // namespace
 
 MapPooling map_pooling_named(const std::string& name) {
-  constexpr std::array kNames{"", "avg", "max", "gem", "rmac", "spoc", "flatten"};  // in the order of the enumeration
-  const auto found = std::ranges::find(kNames, name);
-  require(found != kNames.end(), "pooling: expected avg, max, gem, rmac, spoc or flatten, got '", name, "'");
-  return static_cast<MapPooling>(found - kNames.begin());
+  constexpr std::pair<std::string_view, MapPooling> kNames[] = {
+      {"avg", MapPooling::Average}, {"max", MapPooling::Max},   {"gem", MapPooling::Gem},
+      {"rmac", MapPooling::Rmac},   {"spoc", MapPooling::Spoc}, {"flatten", MapPooling::Flatten}};
+  return name.empty() ? MapPooling::Own : value_named("pooling", name, kNames);
 }
 
 int64_t pooled_size(MapPooling pooling, const FeatureMapShape& shape) {

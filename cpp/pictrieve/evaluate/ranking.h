@@ -1,33 +1,14 @@
-// Retrieval metrics of one query and of many, in double.
+// Metrics of rankings that someone else made, given as lists of ids.
 #pragma once
 
-#include <cstdint>
 #include <span>
-#include <vector>
 
 #include "pictrieve/base/matrix.h"
 #include "pictrieve/base/parallel.h"
+#include "pictrieve/evaluate/id_lists.h"
+#include "pictrieve/evaluate/metrics.h"
 
 namespace pictrieve {
-
-/// Lists of ids of unequal length, one after another: list i is ids[offsets[i] .. offsets[i + 1]).
-struct IdLists {
-  std::span<const int64_t> ids;
-  std::span<const int64_t> offsets;
-
-  int64_t size() const { return static_cast<int64_t>(offsets.size()) - 1; }
-  std::span<const int64_t> list(int64_t i) const {
-    const auto at = static_cast<size_t>(i);
-    return ids.subspan(static_cast<size_t>(offsets[at]), static_cast<size_t>(offsets[at + 1] - offsets[at]));
-  }
-};
-
-/// What average precision at k is divided by.
-enum class PrecisionDivisor {
-  AllRelevant,   ///< trec_eval: R, all relevant items
-  ReachableAtK,  ///< BEIR and sentence-transformers: min(k, R)
-  HitsAtK,       ///< torchmetrics, Open Metric Learning: those found in the top k; 0 where none is
-};
 
 struct RetrievalInput {
   IdLists ranked;                 ///< best first, without repetition
@@ -36,26 +17,9 @@ struct RetrievalInput {
   IdLists junk;                   ///< in rising order; taken out of the ranking before anything else; may have no lists
 };
 
-struct RetrievalOptions {
-  PrecisionDivisor divisor = PrecisionDivisor::AllRelevant;
-  std::span<const int64_t> ks;  ///< cut-offs, at least 1 each
-};
-
-/// Columns that each cut-off has, and those that a query has once.
-enum class CutMetric { AveragePrecision, Ndcg, Recall, Precision, Hit, kCount };
-enum class WholeMetric {
-  AveragePrecision,
-  AveragePrecisionAtR,
-  OxfordPrecision,
-  RPrecision,
-  ReciprocalRank,
-  Ndcg,
-  kCount
-};
-
-/// One row for each query: CutMetric columns for each k, then the WholeMetric columns. A query without relevant ids has
-/// a row of NaN. Throws std::invalid_argument where a ranking names an id twice.
-Matrix<double> evaluate_rankings(const RetrievalInput& input, const RetrievalOptions& options,
+/// One row for each query, as `measure` writes it. A query without relevant ids has a row of NaN. Throws
+/// std::invalid_argument where a ranking names an id twice.
+Matrix<double> evaluate_rankings(const RetrievalInput& input, const MetricOptions& options,
                                  const Monitor& monitor = {});
 
 }  // namespace pictrieve

@@ -1,15 +1,16 @@
 #include "pictrieve/image/pixels.h"
 
 #include <algorithm>
-#include <array>
 #include <cstring>
 
 #include "pictrieve/base/error.h"
+#include "pictrieve/base/names.h"
 
 namespace pictrieve {
 namespace {
 
-constexpr std::array<std::string_view, 3> kAlphaNames{"white", "black", "drop"};
+constexpr std::pair<std::string_view, AlphaPolicy> kAlphaNames[] = {
+    {"white", AlphaPolicy::White}, {"black", AlphaPolicy::Black}, {"drop", AlphaPolicy::Drop}};
 
 /// round((colour * alpha + ground * (255 - alpha)) / 255), without a division.
 uint8_t blend(int colour, int alpha, int ground) {
@@ -31,13 +32,9 @@ void rgba_row(const uint8_t* from, int width, AlphaPolicy policy, uint8_t* to) {
 
 }  // namespace
 
-std::string_view name_of(AlphaPolicy alpha) { return kAlphaNames[static_cast<size_t>(alpha)]; }
+std::string_view name_of(AlphaPolicy alpha) { return kAlphaNames[static_cast<size_t>(alpha)].first; }
 
-AlphaPolicy alpha_policy_named(std::string_view name) {
-  const auto* found = std::find(kAlphaNames.begin(), kAlphaNames.end(), name);
-  require(found != kAlphaNames.end(), "alpha: expected white, black or drop, got \"", name, '"');
-  return static_cast<AlphaPolicy>(found - kAlphaNames.begin());
-}
+AlphaPolicy alpha_policy_named(std::string_view name) { return value_named("alpha", name, kAlphaNames); }
 
 Image to_rgb(ImageView image, AlphaPolicy alpha) {
   require(image.channels == 1 || image.channels == 3 || image.channels == 4,

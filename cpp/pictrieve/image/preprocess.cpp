@@ -90,12 +90,15 @@ void Preprocess::apply(ImageView image, float* out_chw) const {
           image.width);
   Image rgb;
   if (image.channels != 3) image = rgb = to_rgb(image, options_.alpha);
-  const SteppedImage result = run_steps(image, options_);
+  normalise(run_steps(image, options_).view, out_chw);
+}
+
+void Preprocess::normalise(ImageView rgb, float* out_chw) const {
   for (int c = 0; c < 3; ++c) {
     const std::array<float, 256>& values = values_[c];
     float* plane = out_chw + int64_t{c} * height_ * width_;
     for (int y = 0; y < height_; ++y) {
-      const uint8_t* pixel = result.view.row(y) + (options_.bgr ? 2 - c : c);
+      const uint8_t* pixel = rgb.row(y) + (options_.bgr ? 2 - c : c);
       for (int x = 0; x < width_; ++x, pixel += 3) *plane++ = values[*pixel];
     }
   }

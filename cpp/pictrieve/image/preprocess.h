@@ -63,9 +63,12 @@ class Preprocess {
   void apply_encoded(std::span<const uint8_t> bytes, float* out_chw) const;
   /// Errors name the path where there is one.
   void apply_source(const ImageSource& source, float* out_chw) const;
+  /// The numbers of an RGB picture that has been through the steps already: exactly height() x width().
+  void normalise(ImageView rgb, float* out_chw) const;
 
   int height() const { return height_; }
   int width() const { return width_; }
+  const PreprocessOptions& options() const { return options_; }
   int64_t values_per_image() const { return int64_t{3} * height_ * width_; }
 
   /// Canonical text of every option that changes numbers: equal texts, equal results.

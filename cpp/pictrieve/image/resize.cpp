@@ -1,18 +1,22 @@
 #include "pictrieve/image/resize.h"
 
 #include <algorithm>
-#include <array>
 #include <cstring>
 #include <vector>
 
 #include "pictrieve/base/error.h"
+#include "pictrieve/base/names.h"
 #include "pictrieve/image/pixels.h"
 #include "pictrieve/image/resample_passes.h"
 
 namespace pictrieve {
 namespace {
 
-constexpr std::array<std::string_view, 5> kNames{"nearest", "box", "bilinear", "bicubic", "lanczos"};
+constexpr std::pair<std::string_view, Interpolation> kNames[] = {{"nearest", Interpolation::Nearest},
+                                                                 {"box", Interpolation::Box},
+                                                                 {"bilinear", Interpolation::Bilinear},
+                                                                 {"bicubic", Interpolation::Bicubic},
+                                                                 {"lanczos", Interpolation::Lanczos}};
 
 /// Source pixel of each output pixel. Positions are summed up step by step, as in Pillow: the rounding of the sum
 /// decides ties.
@@ -126,14 +130,9 @@ void divide_by_alpha(const Image& rgba) {
 
 }  // namespace
 
-std::string_view name_of(Interpolation interpolation) { return kNames[static_cast<size_t>(interpolation)]; }
+std::string_view name_of(Interpolation interpolation) { return kNames[static_cast<size_t>(interpolation)].first; }
 
-Interpolation interpolation_named(std::string_view name) {
-  const auto* found = std::find(kNames.begin(), kNames.end(), name);
-  require(found != kNames.end(), "interpolation: expected nearest, box, bilinear, bicubic or lanczos, got \"", name,
-          '"');
-  return static_cast<Interpolation>(found - kNames.begin());
-}
+Interpolation interpolation_named(std::string_view name) { return value_named("interpolation", name, kNames); }
 
 Image resize_window(ImageView source, int height, int width, Interpolation interpolation, const Window& window) {
   require(source.height > 0 && source.width > 0, "resize: the picture is empty (", source.height, " x ", source.width,

@@ -104,12 +104,12 @@ std::vector<KeyRule> rules_of(const StateDict& weights) {
 }  // namespace
 
 DetectorGraph freeze_detector(const NetworkConfig& config, const StateDict& weights) {
-  return detector_graph(config,
-                        [&](FasterRcnn& module) { load_parameters(module, weights, rules_of(weights), Fill::Borrow); });
+  return detector_graph(
+      config, [&](FasterRcnn& module) { load_parameters(slots_of(module), weights, rules_of(weights), Fill::Borrow); });
 }
 
 DetectorGraph random_detector(const NetworkConfig& config, uint64_t seed) {
-  return detector_graph(config, [&](FasterRcnn& module) { randomize_parameters(module, seed); });
+  return detector_graph(config, [&](FasterRcnn& module) { randomize_parameters(slots_of(module), seed); });
 }
 
 }  // namespace pictrieve

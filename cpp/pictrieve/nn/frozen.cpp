@@ -15,7 +15,7 @@ std::shared_ptr<Module> load(const Family<Module>& family, const std::string& ar
                              const StateDict& weights) {
   const NetworkConfig settings = family.settings(architecture, config);
   const auto module = family.make(settings);
-  load_parameters(*module, weights, rules_for(weights, family.layouts, settings), Fill::Borrow);
+  load_parameters(slots_of(*module), weights, rules_for(weights, family.layouts, settings), Fill::Borrow);
   return module;
 }
 
@@ -44,7 +44,7 @@ ImageGraph freeze_image_network(const std::string& architecture, const NetworkCo
 ImageGraph random_image_network(const std::string& architecture, const NetworkConfig& config, uint64_t seed) {
   return without_torch_errors("image network " + architecture, [&] {
     const auto module = make_image_module(architecture, config);
-    randomize_parameters(*module, seed);
+    randomize_parameters(slots_of(*module), seed);
     return image_graph(*module);
   });
 }
@@ -58,7 +58,7 @@ TextGraph freeze_text_network(const std::string& architecture, const NetworkConf
 TextGraph random_text_network(const std::string& architecture, const NetworkConfig& config, uint64_t seed) {
   return without_torch_errors("text network " + architecture, [&] {
     const auto module = make_text_module(architecture, config);
-    randomize_parameters(*module, seed);
+    randomize_parameters(slots_of(*module), seed);
     return text_graph(*module);
   });
 }

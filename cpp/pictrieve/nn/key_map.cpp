@@ -55,10 +55,17 @@ struct Side {
   bool transposed = false;
   size_t axes_behind = 0;  ///< of length one, that only this side has
   size_t axes_before = 0;  ///< of length one, that only the other side has
+  int64_t grid = 0;        ///< side of the map that each row reads cell by cell; the other side has rows of numbers
 };
 
 Side parsed(const std::string& text) {
   Side side;
+  const size_t at = text.find('@');
+  if (at != std::string::npos) {
+    side = parsed(text.substr(0, at));
+    side.grid = std::stoll(text.substr(at + 1));
+    return side;
+  }
   const size_t name_end = text.find_last_not_of("'+-") + 1;
   for (const char mark : text.substr(name_end)) {
     side.transposed |= mark == '\'';
@@ -144,6 +151,15 @@ TensorView without_first_axes(TensorView tensor, size_t axes) {
   return tensor;
 }
 
+/// A linear layer over a whole map, (n, c * grid * grid), is a convolution (n, c, grid, grid) elsewhere.
+TensorView with_grid(TensorView tensor, int64_t here, int64_t there) {
+  auto& shape = tensor.shape;
+  if (here > 0 && shape.size() == 4) shape = {shape[0], shape[1] * shape[2] * shape[3]};
+  if (there > 0 && shape.size() == 2 && shape[1] % (there * there) == 0)
+    shape = {shape[0], shape[1] / (there * there), there, there};
+  return tensor;
+}
+
 Words filled_all(const Words& patterns, const Words& words, const std::string& rest) {
   Words names;
   for (const std::string& pattern : patterns) names.push_back(filled(pattern, words, rest));
@@ -169,7 +185,7 @@ bool place(const std::string& name, const StateDict& from, const Side& here, con
       add_transposed(to, names.front(), tensor);
     } else {
       const TensorView bare = without_first_axes(without_axes(tensor, here.axes_behind), there.axes_before);
-      to.add(names.front(), with_axes(bare, behind, here.axes_before));
+      to.add(names.front(), with_grid(with_axes(bare, behind, here.axes_before), here.grid, there.grid));
     }
     return true;
   }

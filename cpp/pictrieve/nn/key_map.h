@@ -10,12 +10,12 @@
 namespace pictrieve {
 
 /// "{}" in both stands for the same number or word without a dot. A rule without a full name is a prefix that ends at a
-/// dot: {"blocks.{}.norm1", "encoder.layer.{}.layernorm_before"} renames the weight and the bias.
-/// `theirs` may hold several names separated by '|', whose tensors are stacked along the first axis into ours; so may
-/// `ours`, where we cut theirs ("q|kv*2": two of three equal shares are kv). `theirs` may end with a "'" where their
-/// matrix is the transpose of ours, with a "+" for each axis of length one that theirs has at the end and ours has
-/// not ("layer_scale++" (c, 1, 1) for our (c)), or with a "-" for each that ours has at the front and theirs has not
-/// ("class_embedding--" (c) for our (1, 1, c)). Empty `ours`: a tensor we do not need.
+/// dot: {"blocks.{}.norm1", "encoder.layer.{}.layernorm_before"} renames the weight and the bias. `theirs` may hold
+/// several names separated by '|', whose tensors are stacked along the first axis into ours; so may `ours`, which cuts
+/// theirs ("q|kv*2": two of three equal shares are kv). `theirs` may end with a "'" where it is the transpose of ours,
+/// with a "+" for each axis of length one that it has behind ours ("layer_scale++" (c, 1, 1) for our (c)), with a "-"
+/// for each that ours has before it ("class_embedding--" (c) for our (1, 1, c)), or with "@7" where our matrix has in
+/// each row what is a map (c, 7, 7) in theirs. Empty `ours`: a tensor we do not need.
 struct KeyRule {
   std::string ours;
   std::string theirs;

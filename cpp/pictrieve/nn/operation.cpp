@@ -1,15 +1,13 @@
 #include "pictrieve/nn/operation.h"
 
 #include <algorithm>
-#include <iterator>
-#include <utility>
 
-#include "pictrieve/base/error.h"
+#include "pictrieve/base/names.h"
 
 namespace pictrieve {
 namespace {
 
-constexpr std::pair<const char*, Activation> kActivations[] = {
+constexpr std::pair<std::string_view, Activation> kActivations[] = {
     {"relu", Activation::Relu},
     {"relu6", Activation::Relu6},
     {"gelu", Activation::Gelu},
@@ -27,14 +25,7 @@ constexpr std::pair<const char*, Activation> kActivations[] = {
 
 }  // namespace
 
-Activation activation_named(const std::string& name) {
-  const auto* found = std::find_if(std::begin(kActivations), std::end(kActivations),
-                                   [&](const auto& known) { return name == known.first; });
-  if (found != std::end(kActivations)) return found->second;
-  std::string names;
-  for (const auto& [known, activation] : kActivations) names += (names.empty() ? "" : ", ") + std::string(known);
-  throw std::invalid_argument(message("activation: expected one of ", names, ", got '", name, "'"));
-}
+Activation activation_named(const std::string& name) { return value_named("activation", name, kActivations); }
 
 PaddedAxis padded_axis(int64_t size, int64_t kernel, const ConvOptions& options, int padding) {
   const int64_t reach = options.dilation * (kernel - 1) + 1;

@@ -70,18 +70,17 @@ double deviation(const std::string& name, const torch::Tensor& tensor) {
 
 }  // namespace
 
-void load_parameters(Block& network, const StateDict& weights, const std::vector<KeyRule>& rules, Fill fill) {
+void load_parameters(const Slots& slots, const StateDict& weights, const std::vector<KeyRule>& rules, Fill fill) {
   const torch::NoGradGuard no_grad;
-  const Slots slots = slots_of(network);
   const StateDict own = from_layout(weights, rules);
   refuse_unknown(slots, own);
   for (const Block::Slot& slot : slots) fill_slot(slot, own, rules, fill);
 }
 
-void randomize_parameters(Block& network, uint64_t seed) {
+void randomize_parameters(const Slots& slots, uint64_t seed) {
   const torch::NoGradGuard no_grad;
   auto generator = at::make_generator<at::CPUGeneratorImpl>(seed);
-  for (const auto& [name, tensor, buffer] : slots_of(network)) {
+  for (const auto& [name, tensor, buffer] : slots) {
     if (ends_with(name, "num_batches_tracked")) continue;
     if (tensor->dim() >= 2) {
       tensor->normal_(0, deviation(name, *tensor), generator);

@@ -1,8 +1,10 @@
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <string_view>
 
 #include "pictrieve/base/error.h"
 #include "pictrieve/base/mapped_file.h"
@@ -91,11 +93,42 @@ StateDict read_directory(const fs::path& directory) {
   return read_file(found.front());
 }
 
+// What training puts before every name: DistributedDataParallel, torch.compile, and modules that hold a network as
+// `model`. AveragedModel counts its steps beside them.
+constexpr std::array<std::string_view, 3> kWrappers{"module.", "_orig_mod.", "model."};
+constexpr std::string_view kAveragedSteps = "n_averaged";
+
+/// The wrapper that every name begins with; empty where there is none.
+std::string_view wrapper_of(const StateDict& weights) {
+  for (const std::string_view wrapper : kWrappers) {
+    int64_t inside = 0, beside = 0;
+    for (const auto& [name, tensor] : weights.tensors()) {
+      inside += name.starts_with(wrapper) && name.size() > wrapper.size() ? 1 : 0;
+      beside += name == kAveragedSteps ? 1 : 0;
+    }
+    if (inside > 0 && inside + beside == static_cast<int64_t>(weights.tensors().size())) return wrapper;
+  }
+  return {};
+}
+
+/// The same tensors under the names that they have in the network itself.
+StateDict unwrapped(StateDict weights) {
+  for (auto wrapper = wrapper_of(weights); !wrapper.empty(); wrapper = wrapper_of(weights)) {
+    StateDict inner(weights.source());
+    inner.set_metadata(weights.metadata());
+    for (const auto& memory : weights.memory()) inner.keep(memory);
+    for (const auto& [name, tensor] : weights.tensors())
+      if (name != kAveragedSteps) inner.add(name.substr(wrapper.size()), tensor);
+    weights = std::move(inner);
+  }
+  return weights;
+}
+
 }  // namespace
 
 StateDict read_weights(const std::string& path) {
   std::error_code code;
-  return fs::is_directory(path, code) ? read_directory(path) : read_file(path);
+  return unwrapped(fs::is_directory(path, code) ? read_directory(path) : read_file(path));
 }
 
 }  // namespace pictrieve

@@ -6,6 +6,7 @@
 
 #include "pictrieve/base/error.h"
 #include "pictrieve/nn/modules.h"
+#include "pictrieve/nn/torch_errors.h"
 
 namespace pictrieve {
 namespace {
@@ -50,8 +51,9 @@ Value Recorder::apply_batch_norm(const Value& x, const BatchNorm& layer) {
 Value Recorder::apply_grid(const Value& x, GridFunction grid) {
   Node node = node_of({.kind = OpKind::AddGrid}, {x}, {});
   node.grid = [grid = std::move(grid)](int64_t height, int64_t width) {
-    const torch::NoGradGuard no_grad;
-    return weight_of(grid(height, width));
+    const torch::NoGradGuard no_grad;  // it is called by the runtime, which knows nothing of Torch
+    return without_torch_errors(message("positions of ", height, " x ", width, " patches"),
+                                [&] { return weight_of(grid(height, width)); });
   };
   return append(std::move(node));
 }

@@ -77,8 +77,8 @@ class StateDict {
 };
 
 /// Reads a safetensors file, a torch.save file of either format (by its first bytes, not its name), or a directory that
-/// holds model.safetensors, model.safetensors.index.json with its shards, pytorch_model.bin or one *.pth / *.pt.
-/// FileError where nothing is there, FormatError where a file is damaged, foreign, or would need code to be run.
+/// holds model.safetensors, its index and shards, pytorch_model.bin or one *.pth / *.pt; the prefix "module." of every
+/// name goes. FileError where nothing is there, FormatError where a file is damaged, foreign, or needs code to be run.
 StateDict read_weights(const std::string& path);
 
 /// Replaces `path` by a safetensors file at once: readers see the old file or the whole new one.

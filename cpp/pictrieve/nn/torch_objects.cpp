@@ -28,6 +28,11 @@ constexpr std::array<std::string_view, 5> kFunctions{"collections.OrderedDict", 
                                                      "torch._utils._rebuild_tensor", "torch._utils._rebuild_parameter",
                                                      "torch.Size"};
 
+// What training scripts note beside the tensors: options, milestones, the best score. Read past, never made.
+constexpr std::array<std::string_view, 5> kNotes{"collections.Counter", "numpy.core.multiarray.scalar",
+                                                 "numpy._core.multiarray.scalar", "numpy.dtype", "_codecs.encode"};
+constexpr std::string_view kOptions = "argparse.Namespace";
+
 constexpr std::string_view kModules = "__torch__.";
 constexpr std::string_view kLists = "torch.jit._pickle.build_";
 constexpr std::string_view kTyped = "torch.jit._pickle.restore_type_tag";  // of a list or dict
@@ -37,6 +42,11 @@ std::optional<DType> dtype_of_storage(const std::string& global) {
       std::ranges::find(kStorages, std::string_view(global), [](const auto& entry) { return entry.first; });
   return found == kStorages.end() ? std::nullopt : std::optional(found->second);
 }
+
+// Under which key a checkpoint keeps its tensors; of several the last one wins. Averaged weights come before those of
+// the last step, as in timm: they are what its scores were measured with.
+constexpr std::array<std::string_view, 5> kStateDicts{"model", "model_state_dict", "state_dict", "model_ema",
+                                                      "state_dict_ema"};
 
 bool is_external(const PickleValue& value, std::string_view kind) {
   return value.kind == Kind::External && value.text == kind;
@@ -95,7 +105,9 @@ void copy_strided(const TorchTensor& tensor, const std::byte* data, int64_t coun
 
 PickleRules TorchObjects::rules() {
   const auto check_global = [this](const std::string& global) {
-    if (std::ranges::find(kFunctions, std::string_view(global)) != kFunctions.end() || dtype_of_storage(global)) return;
+    const std::string_view name(global);
+    if (std::ranges::find(kFunctions, name) != kFunctions.end() || dtype_of_storage(global)) return;
+    if (std::ranges::find(kNotes, name) != kNotes.end() || name == kOptions) return;
     if (script_ &&
         (global.starts_with(kModules) || global == kTyped || (global.starts_with(kLists) && global.ends_with("list"))))
       return;
@@ -106,7 +118,7 @@ PickleRules TorchObjects::rules() {
   return {check_global, [this](const std::string& global, const Values& arguments) { return call(global, arguments); },
           [this](const PickleValue& id) { return storage_from_id(id); },
           [this](const std::string& global) {
-            if (!global.starts_with(kModules)) fail("makes an object of " + global);
+            if (!global.starts_with(kModules) && global != kOptions) fail("makes an object of " + global);
             return PickleValue{Kind::Dict, 0, global, {}};
           }};
 }
@@ -133,6 +145,7 @@ PickleValue TorchObjects::storage_from_id(const PickleValue& id) {
 
 PickleValue TorchObjects::call(const std::string& global, const Values& arguments) {
   if (global == "collections.OrderedDict" && arguments.empty()) return {Kind::Dict, 0, {}, {}};
+  if (std::ranges::find(kNotes, std::string_view(global)) != kNotes.end()) return {Kind::Dict, 0, {}, {}};
   if (global == "torch.Size" && arguments.size() == 1 && sizes_from(*arguments[0])) return *arguments[0];
   if (global == "torch._utils._rebuild_parameter" && !arguments.empty() && is_external(*arguments[0], "tensor"))
     return *arguments[0];
@@ -173,7 +186,7 @@ const PickleValue& TorchObjects::state_dict_in(const PickleValue& root) const {
   const PickleValue* dict = &root;
   for (int depth = 0; depth < kMaxDepth && dict->kind == Kind::Dict; ++depth) {
     const PickleValue* inner = nullptr;
-    for (const std::string_view key : {"model", "model_state_dict", "state_dict"})  // the last one wins
+    for (const std::string_view key : kStateDicts)
       for (size_t i = 0; i < dict->items.size(); i += 2)
         if (dict->items[i]->text == key && dict->items[i + 1]->kind == Kind::Dict) inner = dict->items[i + 1];
     if (inner == nullptr) break;

@@ -36,15 +36,15 @@ class TorchObjects {
   /// `script`: the file is a TorchScript archive, whose modules are objects of classes of its own.
   TorchObjects(std::string source, bool script) : source_(std::move(source)), script_(script) {}
 
-  /// Allows OrderedDict, tensors, parameters, sizes and typed storages; of an archive also its modules and lists, as
-  /// attributes without methods. Refers to this object.
+  /// Allows OrderedDict, tensors, parameters, sizes, typed storages and the notes of training scripts; of an archive
+  /// also its modules and lists, as attributes without methods. Refers to this object.
   PickleRules rules();
 
   std::vector<TorchStorage>& storages() { return storages_; }
 
-  /// The tensors of `root`, a dict by name, also inside "state_dict", "model_state_dict" or "model"; of an archive
-  /// those of the module and its parts. All storages have their data by now, aligned. Strided tensors are copied, in
-  /// all at most `copy_limit` bytes.
+  /// The tensors of `root`, a dict by name, also inside "state_dict_ema", "model_ema", "state_dict", "model_state_dict"
+  /// or "model"; of an archive those of the module and its parts. All storages have their data by now, aligned. Strided
+  /// tensors are copied, in all at most `copy_limit` bytes.
   StateDict collect(const PickleValue& root, int64_t copy_limit) const;
 
  private:

@@ -72,6 +72,12 @@ class Vgg : public ImageModule {
   std::shared_ptr<Layer> classifier_;
 };
 
+/// timm has convolutions for the classifier's hidden layers, and keeps these without a classifier too.
+std::vector<KeyRule> timm_rules(const NetworkConfig& config) {
+  if (classes_of(config) == 0) return {{"", "pre_logits"}};
+  return {{"classifier.0", "pre_logits.fc1@7"}, {"classifier.3", "pre_logits.fc2++"}, {"classifier.6", "head.fc"}};
+}
+
 using Sizes = std::vector<int64_t>;
 
 std::map<std::string, NetworkConfig> variants() {
@@ -90,8 +96,10 @@ std::map<std::string, NetworkConfig> variants() {
 }  // namespace
 
 ImageFamily vgg_family() {
-  return {"vgg", variants(),
-          [](const NetworkConfig& config) -> std::shared_ptr<ImageModule> { return std::make_shared<Vgg>(config); }};
+  return {"vgg",
+          variants(),
+          [](const NetworkConfig& config) -> std::shared_ptr<ImageModule> { return std::make_shared<Vgg>(config); },
+          {{"timm", "pre_logits.fc1", timm_rules}}};
 }
 
 }  // namespace pictrieve

@@ -6,7 +6,8 @@
 //   image_size (of the table of positions), patch_size, positions_antialias (as they are resized);
 //   class_token, num_register_tokens; position_tokens: those of them that have a position, all, class or none;
 //   pre_norm (also takes the bias from the patches), global_pool (token, avg, map), fc_norm (the last norm comes after
-//   pooling), projection_dim (0: none), num_classes (0: none).
+//   pooling), projection_dim (0: none), num_classes (0: none), classifier_input (features; or token_and_mean, the class
+//   token and then the mean of the patches, as transformers' classifiers on DINOv2 read).
 #include "pictrieve/nn/vit.h"
 
 #include <algorithm>
@@ -168,7 +169,7 @@ class Vit : public ImageModule {
     values.features = pooled(ops, x, values.feature_map, count);
     if (fc_norm_) values.features = ops.layer_norm(values.features, *fc_norm_, epsilon_);
     if (projection_) values.features = ops.linear(values.features, *projection_);
-    if (head_) values.logits = ops.linear(values.features, *head_);
+    if (head_) values.logits = classified(ops, values.features, x, count);
     return values;
   }
 
@@ -183,6 +184,7 @@ class Vit : public ImageModule {
     };
     expect("global_pool", "token", {"token", "avg", "map"});
     expect("position_tokens", "all", {"all", "class", "none"});
+    expect("classifier_input", "features", {"features", "token_and_mean"});
     require(config.size("image_size") >= patch_of(config, kPatch), "network configuration: expected image_size to be ",
             "at least patch_size, got ", config.size("image_size"), " and ", patch_of(config, kPatch));
     require(config.flag("class_token", true) || config.word("global_pool", "token") != "token",
@@ -217,7 +219,8 @@ class Vit : public ImageModule {
     if (pool_ == "map") attention_pooling_ = make<AttentionPooling>("attn_pool", config);
     if (projected > 0) projection_ = linear("projection", projected, width, false);
     dim = projected > 0 ? projected : width;
-    if (classes > 0) head_ = linear("head", classes, dim);
+    reads_mean_ = config.word("classifier_input", "features") == "token_and_mean";
+    if (classes > 0) head_ = linear("head", classes, reads_mean_ ? dim + width : dim);
   }
 
   /// The class token and registers with their positions, (count, c); undefined without any.
@@ -236,8 +239,15 @@ class Vit : public ImageModule {
     return attention_pooling_->forward(ops, first == 0 ? x : ops.tokens(feature_map));
   }
 
+  Value classified(Ops& ops, const Value& features, const Value& x, int first) const {
+    if (!reads_mean_) return ops.linear(features, *head_);
+    const auto of_features = head_->weight.slice(1, 0, dim).contiguous();
+    const auto of_mean = head_->weight.slice(1, dim).contiguous();
+    return ops.add(ops.linear(features, of_features, head_->bias), ops.linear(ops.mean_tokens(x, first), of_mean, {}));
+  }
+
   std::string pool_, placed_;
-  bool antialias_;
+  bool antialias_, reads_mean_ = false;
   double epsilon_, dropout_;
   int patch_ = 0;
   int64_t side_ = 0;

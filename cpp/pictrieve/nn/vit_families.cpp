@@ -171,7 +171,8 @@ Variants dinov2_variants() {
                      {"num_attention_heads", int64_t{kBase.heads}},
                      {"patch_size", int64_t{kPatch}},
                      {"image_size", int64_t{224}},
-                     {"layerscale_value", 1.0}};
+                     {"layerscale_value", 1.0},
+                     {"classifier_input", "token_and_mean"}};
   variants["dinov2"] = NetworkConfig{{"positions_antialias", false}}.with_defaults(base);
   variants["dinov2_with_registers"] = registers.with_defaults(base);
   return variants;

@@ -42,7 +42,6 @@ Rules vit_rules(const std::string& prefix) {
   return joined(behind(prefix, rules), {{"head", "classifier"}});
 }
 
-/// The classifier of transformers reads more than the features; it is left out.
 Rules dinov2_rules(const NetworkConfig& config, const std::string& prefix) {
   const bool gated = config.flag("use_swiglu_ffn", false);
   const std::string layer = "encoder.layer.{}.", mlp = layer + "mlp.";
@@ -53,7 +52,8 @@ Rules dinov2_rules(const NetworkConfig& config, const std::string& prefix) {
                                           {"blocks.{}.ls2.gamma", layer + "layer_scale2.lambda1"},
                                           {"blocks.{}.mlp.fc1", mlp + (gated ? "weights_in" : "fc1")},
                                           {"blocks.{}.mlp.fc2", mlp + (gated ? "weights_out" : "fc2")}});
-  return joined(behind(prefix, rules), {{"", "classifier"}});
+  const bool with_head = config.integer("num_classes", 0) > 0;
+  return joined(behind(prefix, rules), {{with_head ? "head" : "", "classifier"}});
 }
 
 Rules torchvision_rules(const NetworkConfig&) {

@@ -32,7 +32,9 @@ struct WorkingMemory {
 
 struct ImageNetwork::State {
   State(const std::string& name, const ImageGraph& network)
-      : architecture(name), facts(network), graph(fuse_operations(network.graph)) {}
+      : architecture(name), facts(network), graph(fuse_operations(network.graph)) {
+    weights.add_matrices(select_outputs(graph, {"features"}));  // a large classifier may never be asked
+  }
 
   ImagePlan& plan(WorkingMemory& memory, const PlanKey& key) {
     for (auto it = memory.plans.begin(); it != memory.plans.end(); ++it) {
@@ -65,6 +67,8 @@ struct ImageNetwork::State {
     } catch (const std::invalid_argument& error) {
       throw std::invalid_argument(where() + error.what());
     } catch (const dnnl::error& error) {
+      throw Error(where() + error.what());
+    } catch (const Error& error) {
       throw Error(where() + error.what());
     }
   }

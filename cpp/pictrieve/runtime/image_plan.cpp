@@ -1,9 +1,25 @@
 #include "pictrieve/runtime/image_plan.h"
 
+#include "pictrieve/base/parallel.h"
 #include "pictrieve/runtime/image_plan_builder.h"
 #include "pictrieve/runtime/picture_memory.h"
 
 namespace pictrieve {
+
+void PackedWeights::add_matrices(const Graph& graph) {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::pair<const Node*, PackedMatrix*>> missing;
+  for (const Node& node : graph.nodes) {
+    if (node.kind != OpKind::Linear) continue;
+    const auto [place, added] = matrices_.try_emplace({node.weights[0].data, node.weights[1].data});
+    if (added) missing.emplace_back(&node, &place->second);
+  }
+  parallel_for(static_cast<int64_t>(missing.size()), 1, [&](int64_t i, int64_t, Worker) {
+    const auto& [node, packed] = missing[i];
+    const Weight &weight = node->weights[0], &bias = node->weights[1];
+    *packed = pack_matrix(weight.data, bias.data, weight.shape[0], weight.shape[1]);
+  });
+}
 
 dnnl::memory PackedWeights::get(const Weight& weight, const dnnl::memory::desc& plain,
                                 const dnnl::memory::desc& wanted) {

@@ -21,6 +21,8 @@ namespace pictrieve {
 /// Weights in the layouts that steps want, each packed once for all workers and picture sizes.
 class PackedWeights {
  public:
+  /// Packs the linear layers of a graph, in parallel, so that no picture waits for it.
+  void add_matrices(const Graph& graph);
   /// For a convolution; `plain` describes the weight as it is.
   dnnl::memory get(const Weight& weight, const dnnl::memory::desc& plain, const dnnl::memory::desc& wanted);
   /// For a linear layer.

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "pictrieve/base/error.h"
+#include "pictrieve/base/names.h"
 #include "pictrieve/base/pool.h"
 #include "pictrieve/nn/frozen.h"
 #include "pictrieve/runtime/fusion.h"
@@ -38,11 +39,11 @@ void check_texts(std::span<const int32_t> ids, std::span<const int64_t> offsets,
     require(id >= 0 && id < network.vocab_size, "token ids: expected 0 to ", network.vocab_size - 1, ", got ", id);
 }
 
-constexpr std::pair<const char*, Pooling> kPoolings[] = {{"mean", Pooling::Mean},
-                                                         {"cls", Pooling::First},
-                                                         {"max", Pooling::Max},
-                                                         {"last", Pooling::Last},
-                                                         {"weighted_mean", Pooling::WeightedMean}};
+constexpr std::pair<std::string_view, Pooling> kPoolings[] = {{"mean", Pooling::Mean},
+                                                              {"cls", Pooling::First},
+                                                              {"max", Pooling::Max},
+                                                              {"last", Pooling::Last},
+                                                              {"weighted_mean", Pooling::WeightedMean}};
 
 /// One vector of a text's `hidden` (tokens, width).
 void pool(MatrixView<const float> hidden, Pooling pooling, float* out) {
@@ -63,14 +64,7 @@ void pool(MatrixView<const float> hidden, Pooling pooling, float* out) {
 
 }  // namespace
 
-Pooling pooling_named(const std::string& name) {
-  std::string names;
-  for (const auto& [known, pooling] : kPoolings) {
-    if (name == known) return pooling;
-    names += (names.empty() ? "'" : ", '") + std::string(known) + "'";
-  }
-  throw std::invalid_argument(message("pooling: expected one of ", names, ", got '", name, "'"));
-}
+Pooling pooling_named(const std::string& name) { return value_named("pooling", name, kPoolings); }
 
 struct TextNetwork::State {
   explicit State(const TextGraph& network)

@@ -167,7 +167,7 @@ std::string BpeTokenizer::bytes_of(const std::string& token) const {
 
 std::string BpeTokenizer::join(std::span<const int64_t> ids) const {
   std::string bytes, text;
-  for (const int64_t id : ids) bytes += bytes_of(token(id));
+  for (const int64_t id : ids) bytes += bytes_of(written(id));
   for (size_t position = 0; position < bytes.size();) append_utf8(next_character(bytes, position), text);
   if (options_.end_of_word.empty()) return text;
   return Normalizer({{NormalizerStep::Kind::Replace, options_.end_of_word, " "}}).apply(text);

@@ -67,12 +67,18 @@ Tokenizer::Tokenizer(std::vector<std::string> tokens, TokenizerFrame frame)
     require<FormatError>(token.id >= 0 && vocabulary_.find(token.text) == token.id, "added tokens: expected '",
                          token.text, "' as token ", token.id, " of the vocabulary, got ", vocabulary_.find(token.text));
     if (token.special) special_[static_cast<size_t>(token.id)] = true;
+    if (token.normalized) written_[token.id] = frame_.normalizer.apply(token.text);
   }
   require_ids(frame_.before, vocab_size());
   require_ids(frame_.after, vocab_size());
   require_ids({&frame_.pad_id, 1}, vocab_size());
   require(frame_.pad_to >= 0 && frame_.pad_to <= kLongestPadding, "pad_to: expected 0 to ", kLongestPadding, ", got ",
           frame_.pad_to);
+}
+
+const std::string& Tokenizer::written(int64_t id) const {
+  const auto found = written_.find(id);
+  return found == written_.end() ? token(id) : found->second;
 }
 
 int64_t Tokenizer::least_length() const {

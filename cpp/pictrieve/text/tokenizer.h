@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "pictrieve/base/parallel.h"
@@ -67,6 +68,8 @@ class Tokenizer {
 
   const Vocabulary& vocabulary() const { return vocabulary_; }
   const std::vector<AddedToken>& added_tokens() const { return frame_.added; }
+  /// The token as it stands in decoded texts: an added one is normalised where texts are before it is looked for.
+  const std::string& written(int64_t id) const;
 
   /// Appends the ids of a normalised stretch of text that has no added tokens; `at_start`: it begins the text.
   virtual void append_words(std::string_view text, bool at_start, TokenizerScratch& scratch,
@@ -81,7 +84,8 @@ class Tokenizer {
   Vocabulary vocabulary_;
   TokenizerFrame frame_;
   AddedTokenFinder raw_, normalized_;
-  std::vector<bool> special_;  ///< by id
+  std::vector<bool> special_;                         ///< by id
+  std::unordered_map<int64_t, std::string> written_;  ///< those that differ from the vocabulary
   mutable Pool<TokenizerScratch> scratch_;
 };
 

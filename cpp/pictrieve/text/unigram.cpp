@@ -168,7 +168,7 @@ std::string UnigramTokenizer::join(std::span<const int64_t> ids) const {
     if (byte >= 0) {
       bytes.push_back(static_cast<char>(byte));
     } else {
-      bytes += token(id);
+      bytes += written(id);
     }
   }
   const Normalizer spaces({{NormalizerStep::Kind::Replace, std::string(kMark), " "}});

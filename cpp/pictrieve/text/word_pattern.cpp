@@ -2,9 +2,8 @@
 
 #include <algorithm>
 #include <array>
-#include <utility>
 
-#include "pictrieve/base/error.h"
+#include "pictrieve/base/names.h"
 #include "pictrieve/text/unicode.h"
 
 namespace pictrieve {
@@ -136,9 +135,7 @@ WordPattern word_pattern_named(const std::string& name) {
                                                                  {"clip_marked", WordPattern::ClipMarked},
                                                                  {"llama3", WordPattern::Llama3},
                                                                  {"qwen2", WordPattern::Qwen2}};
-  const auto found = std::ranges::find(kNames, name, &std::pair<std::string_view, WordPattern>::first);
-  require(found != std::end(kNames), "pattern: expected gpt2, clip, clip_marked, llama3 or qwen2, got '", name, "'");
-  return found->second;
+  return value_named("pattern", name, kNames);
 }
 
 size_t word_end(WordPattern pattern, std::string_view text, size_t begin) {

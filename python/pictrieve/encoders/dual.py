@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pictrieve import models
+from pictrieve import _core, models
+from pictrieve._portable import Portable
+from pictrieve.encoders.aligned import AlignedSpace
 from pictrieve.encoders.image import EncodedImages, EncodeError, ImageEncoder
 from pictrieve.encoders.label_space import LabelSpace
 from pictrieve.encoders.look import Look
 from pictrieve.encoders.rows import Floats, digest, finish, require_supported
 from pictrieve.encoders.text import TextEncoder, list_of_texts
+from pictrieve.models.own import ALIGNED
 
 if TYPE_CHECKING:
     from pictrieve.images import ImageInput
@@ -28,7 +31,7 @@ class JointSpace:
 
     def __init__(self, model: str | Path) -> None:
         """Remember the directory."""
-        self._model = model
+        self._model = Path(model).absolute()
 
     @cached_property
     def image_encoder(self) -> ImageEncoder:
@@ -49,6 +52,14 @@ class JointSpace:
     def fingerprint(self) -> str:
         """64 hexadecimal digits."""
         return digest(self.image_encoder.fingerprint, self.text_encoder.fingerprint)
+
+    def identity(self) -> str:
+        """Give a text that changes with the weights; neither side is loaded for it."""
+        return _core.weights_fingerprint(str(models.resolve(self._model, "image").weights))
+
+    def __getstate__(self) -> dict[str, object]:
+        """Leave out what can be computed again."""
+        return {name: value for name, value in vars(self).items() if name != "fingerprint"}
 
     def pictures(self, look: Look) -> Floats:
         """Give the vectors as they are: unit vectors of the joint space."""
@@ -76,14 +87,17 @@ class BothVectors(NamedTuple):
     errors: list[EncodeError]
 
 
-class DualEncoder:
+class DualEncoder(Portable):
     """Pictures and sentences as unit vectors of one space, to be compared by cosine.
+
+    Copies share the networks; pickles hold the settings and the place of the weights.
 
     The default pairs EfficientNet-Lite0 with all-MiniLM-L6-v2 by way of the 1000 ImageNet classes; see `label_space`.
 
     Args:
         model: `"<image classifier>+<text encoder>"`, names of `list_models()`; or a directory of CLIP or SigLIP, in the
-            layout of transformers or open_clip, or a file of OpenAI's CLIP beside its tokenizer.
+            layout of transformers or open_clip, or of `finetune.align`; or a file of OpenAI's CLIP beside its
+            tokenizer.
         allow_download: Fetch an unknown model from the Hugging Face Hub.
 
     Example:
@@ -92,20 +106,33 @@ class DualEncoder:
         (2, 1000)
     """
 
+    _remade: ClassVar = ()
+    _weights = None  # each side knows its own
+
     def __init__(self, model: str | Path = models.DEFAULT_DUAL, *, allow_download: bool = False) -> None:
         """Name the two sides."""
         found = models.locate(model, allow_download)
         if not models.is_dual(found) and "+" not in str(model):
             raise ValueError(
                 f"model: expected '<image model>+<text model>' such as {models.DEFAULT_DUAL!r}, or a directory of "
-                f"CLIP or SigLIP, got {str(model)!r}"
+                f"CLIP, SigLIP or finetune.align, got {str(model)!r}"
             )
         self.name = str(model) if isinstance(model, str) else model.name
-        self._space: JointSpace | LabelSpace = JointSpace(found) if models.is_dual(found) else LabelSpace(str(model))
+        self._space: JointSpace | LabelSpace | AlignedSpace
+        if not models.is_dual(found):
+            self._space = LabelSpace(str(model))
+        else:
+            self._space = AlignedSpace(found) if (Path(found) / ALIGNED).is_file() else JointSpace(found)
+
+    def _connect(self) -> None:
+        """Leave both sides until they are needed."""
+
+    def _identity(self) -> str:
+        return self._space.identity()
 
     @classmethod
     def from_pretrained(cls, path: str | Path, *, allow_download: bool = False) -> DualEncoder:
-        """Load CLIP or SigLIP from a directory."""
+        """Load CLIP, SigLIP or an aligned pair from a directory."""
         return cls(path, allow_download=allow_download)
 
     @property
@@ -131,12 +158,17 @@ class DualEncoder:
     def save_pretrained(self, path: str | Path) -> None:
         """Write a directory of CLIP or SigLIP, which the library that made the weights can read as well.
 
+        Of an aligned pair it is a directory of ours: the heads, and both encoders but for models that come with us.
+
         Raises:
-            ValueError: The space is made of two models; save these.
+            ValueError: The space is made of two models without any training; save these.
         """
         if isinstance(self._space, LabelSpace):
             raise ValueError(f"{self!r}: expected one model to save, got two; save image_encoder and text_encoder")
-        self.image_encoder.save_pretrained(path)
+        if isinstance(self._space, AlignedSpace):
+            self._space.save(Path(path))
+        else:
+            self.image_encoder.save_pretrained(path)
 
     def encode_images(
         self,

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from pictrieve import _core, models, regions
+from pictrieve._portable import Portable
 from pictrieve.encoders import whitening
 from pictrieve.encoders.image_parts import (
     POOLINGS,
     image_fingerprint,
+    in_place,
     known_preprocess,
     known_scales,
     load_network,
@@ -35,8 +37,10 @@ if TYPE_CHECKING:
 __all__ = ["EncodeError", "EncodedImages", "ImageEncoder", "image_fingerprint"]
 
 
-class ImageEncoder:
+class ImageEncoder(Portable):
     """Turns pictures into unit vectors with an image network.
+
+    Copies share the network; pickles hold the settings and the place of the weights.
 
     Args:
         model: A name from `list_models()`; a directory of transformers, timm, open_clip, torchvision or
@@ -65,6 +69,8 @@ class ImageEncoder:
         (1280,)
     """
 
+    _remade: ClassVar = ("_core", "_network", "_views", "fingerprint")
+
     def __init__(
         self,
         model: str | Path = "efficientnet_lite0",
@@ -80,16 +86,22 @@ class ImageEncoder:
         """Load the network; see the class for the arguments."""
         require_supported(pooling=(pooling, (None, "cls", *POOLINGS)), device=(device, ("cpu",)))
         require_supported(precision=(precision, ("float32",)))
-        self._model = models.resolve(model, "image", weights, allow_download)
-        self._random = weights == "random"
+        self._model = in_place(models.resolve(model, "image", weights, allow_download))
+        self._weights = None if weights == "random" else self._model.weights
         self.name = self._model.name
         self.preprocess = known_preprocess(preprocess or self._model.preprocess, self._model)
         self.pooling = pooling or self._model.pooling
         self.scales = known_scales(self._model.scales if scales is None else scales)
+        self._whitening = stored_whitening(self._model)
+        self._connect()
+
+    def _connect(self) -> None:
         self._network = load_network(self._model, self.pooling, random=self._random)
         self._views = [scaled(self.preprocess, scale)._core for scale in self.scales]
-        self._whitening = stored_whitening(self._model)
         self._core = self._assemble(self._whitening)
+
+    def _identity(self) -> str:
+        return self.fingerprint
 
     def _assemble(self, whitening: Whitening | None) -> _core.ImageEncoder:
         pooling = self.pooling if self.pooling in POOLINGS else ""

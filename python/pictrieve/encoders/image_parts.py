@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 from pictrieve import _core, models
 from pictrieve.encoders import whitening
@@ -24,6 +26,12 @@ def image_fingerprint(
     settings = [json.dumps(dict(model.config), sort_keys=True, default=str)] if model.config else []
     own = "avg" if model.architecture.startswith("efficientnet") else "own"
     return digest(model.architecture, weights, preprocess.fingerprint, pooling or own, *settings)
+
+
+def in_place(model: models.ResolvedModel) -> models.ResolvedModel:
+    """Give a model whose paths stay right wherever the program, or another one, goes."""
+    weights = model.weights if model.weights == Path() else model.weights.absolute()  # none of an architecture's name
+    return replace(model, weights=weights, directory=model.directory and model.directory.absolute())
 
 
 def scaled(preprocess: Preprocess, scale: float) -> Preprocess:

@@ -20,7 +20,7 @@ from tempfile import NamedTemporaryFile
 
 import numpy as np
 
-from pictrieve import models
+from pictrieve import _core, models
 from pictrieve.encoders.image import ImageEncoder, image_fingerprint
 from pictrieve.encoders.look import Look
 from pictrieve.encoders.rows import Floats, digest
@@ -42,7 +42,7 @@ class LabelSpace:
         """Name the two sides: "<image classifier>+<text encoder>"."""
         self._image_name, _, self._text_name = name.partition("+")
         self._image_model = models.resolve(self._image_name, kind="image")
-        models.resolve(self._text_name, kind="text")
+        self._text_model = models.resolve(self._text_name, kind="text")
 
     @cached_property
     def image_encoder(self) -> ImageEncoder:
@@ -65,6 +65,15 @@ class LabelSpace:
         recipe = f"label space {PROMPT!r} {IMAGE_TEMPERATURE} {TEXT_TEMPERATURE}"
         image = image_fingerprint(self._image_model, self._whole_picture())
         return digest(image, self.text_encoder.fingerprint, recipe, *self._descriptions())
+
+    def identity(self) -> str:
+        """Give a text that changes with the files of both sides; neither is loaded for it."""
+        image = image_fingerprint(self._image_model, self._whole_picture())
+        return digest(image, _core.weights_fingerprint(str(self._text_model.weights)))
+
+    def __getstate__(self) -> dict[str, object]:
+        """Leave out what can be computed again."""
+        return {name: value for name, value in vars(self).items() if name not in ("fingerprint", "_class_vectors")}
 
     def pictures(self, look: Look) -> Floats:
         """Soften: softmax(logits / T) is proportional to softmax(logits) ** (1 / T)."""

@@ -10,7 +10,7 @@ from typing import Any
 from pictrieve import _core, models
 from pictrieve.encoders.rows import write_json
 from pictrieve.images import Preprocess
-from pictrieve.models.own import FILE
+from pictrieve.models.own import FILE, SCRIPT
 from pictrieve.models.sentence_transformers import POOLINGS
 
 _COMPANIONS = (".json", ".txt", ".model", ".gz")  # configuration, vocabulary, merges, SentencePiece, OpenAI's BPE
@@ -48,7 +48,10 @@ def save_directory(
         write_json(folder / "config.json", config)
         if preprocess is not None:
             write_json(folder / "preprocessor_config.json", preprocess.to_dict())
-    _core.copy_weights(str(model.weights), str(folder / name), {"format": "pt"})
+    if model.architecture == "torchscript":
+        (folder / SCRIPT).write_bytes(model.weights.read_bytes())
+    else:
+        _core.copy_weights(str(model.weights), str(folder / name), {"format": "pt"})
     noted = {name: value for name, value in notes.items() if described or name != "preprocess"}
     if noted:
         write_json(folder / FILE, noted)

@@ -7,9 +7,14 @@ import warnings
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
+
+import numpy as np
 
 from pictrieve import _core, models
+from pictrieve._portable import Portable
+from pictrieve.encoders import dense
+from pictrieve.encoders.image_parts import in_place
 from pictrieve.encoders.rows import (
     RANDOM_SEED,
     ROW_TYPES,
@@ -21,7 +26,7 @@ from pictrieve.encoders.rows import (
 )
 from pictrieve.encoders.saving import save_directory, write_modules
 from pictrieve.progress import progress_bar
-from pictrieve.text import load_tokenizer
+from pictrieve.text import Tokenizer, load_tokenizer
 
 POOLINGS = ("mean", "cls", "max", "last", "weighted_mean")
 
@@ -30,8 +35,10 @@ class TruncationWarning(UserWarning):
     """Texts were longer than the encoder's limit, and their ends were cut."""
 
 
-class TextEncoder:
+class TextEncoder(Portable):
     """Turns texts into unit vectors with a transformer; texts run without padding.
+
+    Copies share the network; pickles hold the settings and the place of weights and tokenizer.
 
     Args:
         model: A name from `list_models()`, or a directory of transformers, sentence-transformers or open_clip.
@@ -54,6 +61,8 @@ class TextEncoder:
         True
     """
 
+    _remade: ClassVar = ("_core", "_dense", "tokenizer", "fingerprint")
+
     def __init__(
         self,
         model: str | Path = "minilm",
@@ -70,28 +79,50 @@ class TextEncoder:
         require_supported(precision=(precision, ("float32",)))
         if max_length is not None and not hasattr(max_length, "__index__"):
             raise TypeError(f"max_length: expected a number of tokens, got {max_length!r}")
-        self._model = models.resolve(model, "text", weights, allow_download)
-        self._random = weights == "random"
+        self._model = in_place(models.resolve(model, "text", weights, allow_download))
+        self._weights = None if weights == "random" else self._model.weights
         self._folder = tokenizer_folder(self._model)
         self.name = self._model.name
-        path = None if self._random else str(self._model.weights)
-        network = _core.FrozenTextNetwork(self._model.architecture, dict(self._model.config), path, RANDOM_SEED)
+        self.truncated = (0, 0)
+        network = self._load_network()
         self.pooling = pooling or self._model.pooling or network.pooling
-        self.tokenizer = load_tokenizer(self._folder)
         limit = self._model.max_length or self.tokenizer.max_length or network.max_tokens
         self.max_length = min(limit, network.max_tokens) if max_length is None else max_length
-        self.truncated = (0, 0)
-        self._core = _core.TextEncoder(network, self.tokenizer._core, self.pooling, self.max_length)
+        self._core = self._assemble(network)
+
+    def _load_network(self) -> _core.FrozenTextNetwork:
+        config = dict(self._model.config)
+        return _core.FrozenTextNetwork(self._model.architecture, config, self._weights_path, RANDOM_SEED)
+
+    def _assemble(self, network: _core.FrozenTextNetwork) -> _core.TextEncoder:
+        made = _core.TextEncoder(network, self.tokenizer._core, self.pooling, self.max_length)
+        self._dense = dense.load_all(self._dense_folders, made.dim)
+        return made
+
+    def _connect(self) -> None:
+        self._core = self._assemble(self._load_network())
+
+    @property
+    def _dense_folders(self) -> list[Path]:
+        return [self._folder / name for name in self._model.dense]
+
+    def _identity(self) -> str:
+        return self.fingerprint
 
     @classmethod
     def from_pretrained(cls, path: str | Path, **arguments: Any) -> TextEncoder:
         """Load an encoder from a directory in the layout of Hugging Face; `arguments` are those of the class."""
         return cls(path, **arguments)
 
+    @cached_property
+    def tokenizer(self) -> Tokenizer:
+        """What turns texts into ids."""
+        return load_tokenizer(self._folder)
+
     @property
     def dim(self) -> int:
         """Length of a vector."""
-        return self._core.dim
+        return self._dense[-1].dim if self._dense else self._core.dim
 
     @property
     def num_threads(self) -> int:
@@ -104,7 +135,8 @@ class TextEncoder:
         weights = "random" if self._random else _core.weights_fingerprint(str(self._model.weights))
         config = json.dumps(dict(self._model.config), sort_keys=True)
         tokenizer = digest(*self.tokenizer.identity())
-        return digest(weights, config, tokenizer, self.pooling, str(self.max_length))
+        layers = [dense.identity(folder) for folder in self._dense_folders]
+        return digest(weights, config, tokenizer, self.pooling, str(self.max_length), *layers)
 
     def encode(
         self,
@@ -145,7 +177,7 @@ class TextEncoder:
         texts = [inputs] if isinstance(inputs, str) else list_of_texts(inputs)
         rows = output_rows(out, 0, len(texts), self.dim)
         with progress_bar(len(texts), "texts", show_progress_bar) as report:
-            self.truncated = self._core.encode(texts, rows, normalize=normalize_embeddings, progress=report)
+            self.truncated = self._run(texts, rows, normalize_embeddings, report)
         if self.truncated[0]:
             warnings.warn(
                 f"{self.truncated[0]} of {len(texts)} texts are longer than {self.max_length} tokens; "
@@ -156,6 +188,15 @@ class TextEncoder:
         finished = finish(rows, precision, convert_to_tensor)
         return finished[0] if single else finished
 
+    def _run(self, texts: list[str], rows: Floats, normalize: bool, report: Any) -> tuple[int, int]:
+        """Fill rows; give `truncated`."""
+        if not self._dense:
+            return self._core.encode(texts, rows, normalize=normalize, progress=report)
+        pooled = np.empty((len(texts), self._core.dim), np.float32)
+        truncated = self._core.encode(texts, pooled, normalize=False, progress=report)
+        dense.apply(self._dense, pooled, rows, normalize)
+        return truncated
+
     def save_pretrained(self, path: str | Path) -> None:
         """Write a directory in the layout of Hugging Face, which sentence-transformers can read as well."""
         if self._random:
@@ -164,7 +205,9 @@ class TextEncoder:
         notes = {name: value for name, value in chosen.items() if value != getattr(self._model, name)}
         folder = save_directory(Path(path), self._model, self._model.config, None, notes)
         if not models.is_dual(folder):  # sentence-transformers has a class of its own for CLIP
-            write_modules(folder, self.dim, self.pooling, self.max_length)
+            write_modules(folder, self._core.dim, self.pooling, self.max_length)
+        for name in self._model.dense:
+            dense.save(folder / name, self._folder / name)
 
     def __repr__(self) -> str:
         """Say what the encoder is; RANDOM where its weights are."""

@@ -1,5 +1,38 @@
-"""Training: the core's networks as `torch.nn.Module`s. The only part of the package that imports torch."""
+"""Training: the core's networks as `torch.nn.Module`s, losses, and recipes. The only part that imports torch."""
 
+from pictrieve.finetune import losses, samplers, trainer
+from pictrieve.finetune.adversarial import Adversarial
+from pictrieve.finetune.align import align
+from pictrieve.finetune.fit import fit
+from pictrieve.finetune.hashing import hashing
+from pictrieve.finetune.linear_classifier import Accuracy, LinearClassifier
+from pictrieve.finetune.linear_probe import linear_probe
 from pictrieve.finetune.network import Network, network
+from pictrieve.finetune.prototypes import Episodes, episodes, prototypes
+from pictrieve.finetune.task import Batches, Task
+from pictrieve.finetune.trainer import Callback, Report, Run, Settings, Trainer
 
-__all__ = ["Network", "network"]
+__all__ = [
+    "Accuracy",
+    "Adversarial",
+    "Batches",
+    "Callback",
+    "Episodes",
+    "LinearClassifier",
+    "Network",
+    "Report",
+    "Run",
+    "Settings",
+    "Task",
+    "Trainer",
+    "align",
+    "episodes",
+    "fit",
+    "hashing",
+    "linear_probe",
+    "losses",
+    "network",
+    "prototypes",
+    "samplers",
+    "trainer",
+]

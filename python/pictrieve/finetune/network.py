@@ -27,6 +27,8 @@ class Network(nn.Module):
         architecture: A name of `architectures(kind)`.
         config: Settings that differ from the architecture's own, such as `{"num_classes": 10}`.
         seed: Of the random weights that it starts with; `load_state_dict` or `load_layout` replace them.
+        state: Tensors to start with instead, by the names of `slots`, taken as they are; only those that it lacks are
+            drawn.
 
     Attributes:
         dim: Length of the features of a picture, or of a projected text.
@@ -40,17 +42,25 @@ class Network(nn.Module):
         (torch.Size([1, 1280]), torch.Size([1, 1000]))
     """
 
-    def __init__(self, kind: str, architecture: str, config: Mapping[str, Any] | None = None, *, seed: int = 0) -> None:
-        """Build the network with random weights; see the class for the arguments."""
+    def __init__(
+        self,
+        kind: str,
+        architecture: str,
+        config: Mapping[str, Any] | None = None,
+        *,
+        seed: int = 0,
+        state: Mapping[str, Tensor] | None = None,
+    ) -> None:
+        """Build the network; see the class for the arguments."""
         super().__init__()
         self.kind = kind
         self.architecture = architecture
         self.config = dict(config or {})
         self.origin = Origin()
         self._connect()
-        state = self._core.random_state(seed)
+        start = self._complete(state or {}, seed)
         for name, _, buffer in self._core.slots():
-            self._place(name, state[name], buffer)
+            self._place(name, start[name], buffer)
         self._find_owners()
 
     def forward(self, inputs: Tensor, mask: Tensor | None = None, segments: Tensor | None = None) -> dict[str, Tensor]:
@@ -184,6 +194,17 @@ class Network(nn.Module):
         self.facts: dict[str, int] = dict(self._core.facts)
         self.dim: int = self.facts["dim"]
 
+    def _complete(self, given: Mapping[str, Tensor], seed: int) -> dict[str, Tensor]:
+        """Give a tensor for every slot: the given ones, and random ones for the others."""
+        shapes = dict(self.slots())
+        for name, tensor in given.items():
+            if shapes.get(name) != tuple(tensor.shape):
+                expected = shapes.get(name, f"a name of {self.architecture}")
+                raise ValueError(f"state: {name!r}: expected {expected}, got {tuple(tensor.shape)}")
+        if not given:
+            return self._core.random_state(seed)
+        return {**given, **self._core.random_state(seed, [name for name in shapes if name not in given])}
+
     def _place(self, name: str, tensor: Tensor, buffer: bool) -> None:
         """Register a tensor under its dotted name, in modules that hold nothing else."""
         *groups, leaf = name.split(".")
@@ -235,25 +256,39 @@ def network(
         >>> net(torch.zeros(2, 3, 64, 64))["logits"].shape
         torch.Size([2, 10])
     """
-    found = models.resolve(model, kind, weights)
-    made = Network(found.kind, found.architecture, {**found.config, **(config or {})}, seed=seed)
+    return connect(models.resolve(model, kind, weights), config, random=weights == "random", seed=seed)
+
+
+def connect(
+    found: models.ResolvedModel, config: Mapping[str, Any] | None = None, *, random: bool = False, seed: int = 0
+) -> Network:
+    """Make a trainable network of a model whose parts have been found; see `network`."""
+    if found.dense:
+        raise ValueError(
+            f"model: expected a network that ends with its pooling, got {found.name!r}, behind which "
+            f"sentence-transformers has the linear layers {', '.join(found.dense)}; training does not support these"
+        )
+    settings = {**found.config, **(config or {})}
+    state = None if random else _stored_state(found, settings, config or {})
+    made = Network(found.kind, found.architecture, settings, seed=seed, state=state)
     layout, source = "", None
-    if weights != "random":
+    if not random:
         source = found.weights
-        made.load_state_dict(_stored_state(made, found, config or {}))
         layout = made._core.layout_of_file(str(found.weights))
     made.origin = Origin(layout, source, found.directory, dict(config or {}))
     return made
 
 
-def _stored_state(made: Network, found: models.ResolvedModel, changes: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Read a checkpoint; where its classes are not the wanted ones, the classifier stays as it is."""
-    stored = made._core
-    if "num_classes" in changes:
-        kept = {name: value for name, value in changes.items() if name != "num_classes"}
-        stored = _autograd.Network(made.kind, made.architecture, {**found.config, **kept})
+def _stored_state(
+    found: models.ResolvedModel, settings: Mapping[str, Any], changes: Mapping[str, Any]
+) -> dict[str, Tensor]:
+    """Read a checkpoint; where its classes are not the wanted ones, the classifier is left out."""
+    kept = {name: value for name, value in changes.items() if name != "num_classes"}
+    stored = _autograd.Network(found.kind, found.architecture, {**found.config, **kept})
     state: dict[str, Tensor] = stored.state_from_file(str(found.weights))
-    if stored.facts.get("classes") == made.facts.get("classes"):
+    if "num_classes" not in changes:
         return state
-    fits = {name for name, tensor in made.state_dict().items() if name in state and state[name].shape == tensor.shape}
-    return {name: state[name] if name in fits else tensor for name, tensor in made.state_dict().items()}
+    shapes = {
+        name: shape for name, shape, _ in _autograd.Network(found.kind, found.architecture, dict(settings)).slots()
+    }
+    return {name: tensor for name, tensor in state.items() if shapes.get(name) == list(tensor.shape)}

@@ -116,7 +116,7 @@ class Gallery(SearchableGallery):
         Args:
             items: A folder (searched recursively), a path, or an iterable of paths, encoded bytes, uint8
                 arrays, PIL images or dicts with "path" or "image"; or a DataFrame with a column "path", whose
-                other columns become metadata ("text" becomes the text).
+                other columns become metadata ("text" becomes the text); or a `datasets.Dataset`.
             metadata: A dict for each item, a DataFrame of the same length, a mapping from path or file name
                 to dict, a function of the path, or one plain dict for all.
             texts: A caption for each item, in the same forms.

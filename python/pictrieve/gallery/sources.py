@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from pictrieve._core import DecodeError
 from pictrieve._sources import pixels_of
 from pictrieve.gallery.items import is_missing
 from pictrieve.gallery.report import Report
@@ -58,6 +59,7 @@ def expand(items: Any, metadata: Table, texts: Table, report: Report) -> list[So
 
 def stream(items: Any, metadata: Table, texts: Table, report: Report) -> Iterable[Source]:
     """Do as `expand`, but read a generator only as far as it is asked for: its pictures need not fit in memory."""
+    items = _of_dataset(items) if _is_dataset(items) else items
     if not isinstance(items, Iterator):
         return expand(items, metadata, texts, report)
     return _expanded(items, _records(metadata), _listed("texts", texts), report)
@@ -112,7 +114,34 @@ def walk(folder: str, report: Report | None = None) -> Iterator[str]:
                 report.skip(path, "not a picture by its suffix")
 
 
+def _is_dataset(items: Any) -> bool:
+    """Say whether it is a `datasets.Dataset`, without importing the loaders."""
+    return all(hasattr(items, name) for name in ("paths", "captions", "metadata", "images"))
+
+
+def _of_dataset(ds: Any) -> Iterator[Source]:
+    """Give the pictures of a data set; label, split and further columns are metadata, captions the text."""
+    images = ds.images()
+    for row, sample in enumerate(ds):
+        facts = dict(sample.metadata)
+        if sample.label is not None:
+            facts.setdefault(ds.label_name, sample.label)
+        if ds.splits is not None:
+            facts.setdefault("split", str(ds.splits[row]))
+        text = "\n".join(sample.captions) or None
+        try:
+            image = images[row]
+        except (OSError, DecodeError):  # of a crop: the file goes to the ledger
+            image = sample.path
+        if isinstance(image, str | os.PathLike):
+            yield Source(os.path.abspath(os.fsdecode(image)), None, facts, text)
+        else:  # a crop, or packed in an archive
+            yield Source(None, image, {**facts, "source": str(sample.path)}, text)
+
+
 def _elements(items: Any) -> Iterable[Any]:
+    if _is_dataset(items):
+        return _of_dataset(items)
     if isinstance(items, str | os.PathLike | bytes | Mapping) or hasattr(items, "getexif"):
         return [items]
     if hasattr(items, "columns") and hasattr(items, "to_dict"):  # a pandas DataFrame, without importing pandas

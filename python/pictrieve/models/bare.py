@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +32,21 @@ def resolve(name: str, weights: str | Path | None) -> ResolvedModel:
         )
     if name not in _core.image_architectures():
         return ResolvedModel(name, "text", name, Path())
-    config = {} if weights == "random" else _classes(name, existing(weights))
+    config = {} if weights == "random" else _told_by(name, existing(weights))
     return ResolvedModel(name, "image", name, Path(), config, preprocess=usual_preprocess(name, Path(weights).name))
 
 
-def usual_preprocess(architecture: str, file_name: str = "") -> Preprocess:
-    """Give the preparation that an architecture is usually trained with."""
-    return own.usual_preprocess(architecture) or preprocessing.from_torchvision(architecture, file_name)
+def usual_preprocess(architecture: str, file_name: str = "", config: Mapping[str, Any] | None = None) -> Preprocess:
+    """Give the preparation that an architecture is usually trained with; `config` holds the network's settings."""
+    transforms = bool((config or {}).get("transform_input"))
+    return own.usual_preprocess(architecture) or preprocessing.from_torchvision(architecture, file_name, transforms)
+
+
+def parts_in(architecture: str, shapes: Mapping[str, Any]) -> dict[str, Any]:
+    """Give settings for parts that some checkpoints of a network lack: Inception's second classifier."""
+    if architecture != "inception_v3":
+        return {}
+    return {} if any(name.startswith("AuxLogits.") for name in shapes) else {"aux_logits": False}
 
 
 def existing(weights: str | Path) -> Path:
@@ -51,8 +60,11 @@ def existing(weights: str | Path) -> Path:
     return Path(weights)
 
 
-def _classes(architecture: str, weights: Path) -> dict[str, Any]:
-    """Give the number of classes of a checkpoint, where it is not the usual one; 0 for one without a classifier."""
+def _told_by(architecture: str, weights: Path) -> dict[str, Any]:
+    """Give the settings that a checkpoint's shapes tell, where they are not the usual ones.
+
+    A checkpoint without a classifier has 0 classes.
+    """
     try:
         usual = _core.image_facts(architecture, {})[1]
     except ValueError:  # a family, which wants a configuration: loading says so
@@ -60,4 +72,5 @@ def _classes(architecture: str, weights: Path) -> dict[str, Any]:
     shapes = shapes_of(weights) if usual else {}
     heads = [shapes[f"{name}.weight"] for name in _CLASSIFIERS if f"{name}.weight" in shapes]
     classes = heads[0][0] if heads and heads[0] else 0
-    return {"num_classes": classes} if usual and classes != usual else {}
+    settings = {"num_classes": classes} if usual and classes != usual else {}
+    return settings | (parts_in(architecture, shapes) if classes else {})

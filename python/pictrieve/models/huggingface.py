@@ -55,6 +55,11 @@ def resolve(folder: Path, config: Mapping[str, Any], kind: str, weights: Path) -
 def unknown(path: Path, config: Mapping[str, Any]) -> ValueError:
     """Make the error for a configuration that we do not understand."""
     known = ", ".join(sorted({*_IMAGES, *_TEXTS, *_BOTH}))
+    if config.get("model_type") == "siglip2":
+        return ValueError(
+            f"{path}: expected pictures of one size, got model_type 'siglip2', whose pictures keep their shape "
+            "(NaFlex); take a SigLIP 2 of fixed resolution, such as siglip2-base-patch16-224"
+        )
     got = f"model_type {config['model_type']!r}" if "model_type" in config else "neither"
     return ValueError(
         f"{path}: expected a model_type of transformers ({known}) or an architecture of "
@@ -69,10 +74,9 @@ def _resolve_image(folder: Path, config: Mapping[str, Any], weights: Path) -> Re
     if alone and "visual_projection.weight" not in shapes_of(weights):
         settings["projection_dim"] = 0
     labels = None
-    # DINOv2's classifiers see the class token beside the mean of the others, which our network does not
-    if "dinov2" not in architecture and any(
-        str(name).endswith("ForImageClassification") for name in config.get("architectures") or ()
-    ):
+    if "dinov2" in architecture:  # transformers takes the width from mlp_ratio alone
+        settings.pop("intermediate_size", None)
+    if any(str(name).endswith("ForImageClassification") for name in config.get("architectures") or ()):
         named = config.get("id2label") or {"0": "LABEL_0", "1": "LABEL_1"}
         labels = tuple(str(named[key]) for key in sorted(named, key=int))
     settings["num_classes"] = len(labels or ())
@@ -84,7 +88,7 @@ def _resolve_text(folder: Path, config: Mapping[str, Any], weights: Path) -> Res
     modules = read_modules(folder)
     return ResolvedModel(
         folder.name, "text", _TEXTS[part["model_type"]], weights, part, folder,
-        pooling=modules.pooling, max_length=modules.max_length,
+        pooling=modules.pooling, max_length=modules.max_length, dense=modules.dense,
     )  # fmt: skip
 
 

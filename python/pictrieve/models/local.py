@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from pictrieve.models import huggingface, open_clip
+from pictrieve.models.own import ALIGNED
 from pictrieve.models.resolved import read_json_if_there
 
 # what a model may need; other formats of the same weights, and programs, stay where they are
@@ -26,7 +27,7 @@ def local_models() -> dict[str, tuple[str, Path]]:
 
 def kinds_of(folder: Path) -> tuple[str, ...]:
     """Say what the model in a folder encodes: "image", "text" or both; nothing where it is no model."""
-    if (folder / open_clip.CONFIG).is_file():
+    if (folder / open_clip.CONFIG).is_file() or (folder / ALIGNED).is_file():
         return ("image", "text")
     config = read_json_if_there(folder / "config.json")
     return huggingface.kinds(config) or (("image",) if "architecture" in config else ())

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from pictrieve import _core
 from pictrieve.models import preprocessing
 from pictrieve.models.resolved import ResolvedModel, read_json
 
@@ -18,27 +19,69 @@ def resolve(folder: Path, kind: str, weights: Path) -> ResolvedModel:
     """Read a directory with `open_clip_config.json`.
 
     Raises:
-        ValueError: The model is made of parts that open_clip takes from elsewhere.
+        ValueError: A tower is made in a way that we do not have; the message names the setting.
     """
     path = folder / CONFIG
     content = read_json(path)
     config: Mapping[str, Any] = content.get("model_cfg") or {}
     if not {"embed_dim", "vision_cfg", "text_cfg"} <= set(config):
         raise ValueError(f"{path}: expected a model_cfg with embed_dim, vision_cfg and text_cfg, got {sorted(config)}")
-    vision, text = dict(config["vision_cfg"]), dict(config["text_cfg"])
-    for part, name in ((vision, "timm_model_name"), (text, "hf_model_name")):
-        if part.get(name):
-            raise ValueError(f"{path}: expected networks of open_clip's own, got {name} {part[name]!r}")
     activation = "quick_gelu" if config.get("quick_gelu") else "gelu"
-    if kind == "image":
-        architecture, settings, size = _image(vision, int(config["embed_dim"]), activation)
-        preprocess = preprocessing.from_open_clip(content.get("preprocess_cfg") or {}, size, str(path))
-        return ResolvedModel(folder.name, "image", architecture, weights, settings, folder, preprocess)
-    settings = _text(text, int(config["embed_dim"]), activation)
-    return ResolvedModel(folder.name, "text", "clip_text_model", weights, settings, folder)
+    dim = int(config["embed_dim"])
+    if kind == "text":
+        words = Tower(config["text_cfg"], f"{path}: model_cfg.text_cfg")
+        architecture, settings = _text(words, dim, activation)
+        return ResolvedModel(folder.name, "text", architecture, weights, settings, folder)
+    vision = Tower(config["vision_cfg"], f"{path}: model_cfg.vision_cfg")
+    by_timm = "timm_model_name" in vision
+    architecture, settings, size = _trunk(vision) if by_timm else _image(vision, dim, activation)
+    preprocess = preprocessing.from_open_clip(content.get("preprocess_cfg") or {}, size, str(path))
+    return ResolvedModel(folder.name, "image", architecture, weights, settings, folder, preprocess)
 
 
-def _image(config: Mapping[str, Any], dim: int, activation: str) -> tuple[str, dict[str, Any], int]:
+class Tower(dict[str, Any]):
+    """The settings of a tower that say something: open_clip takes None, False and "" as absent."""
+
+    def __init__(self, settings: Mapping[str, Any], source: str) -> None:
+        """Keep what is set; `source` names the place in messages."""
+        super().__init__({name: value for name, value in settings.items() if value not in (None, False, "", {})})
+        self._source = source
+
+    def require(self, known: Iterable[str], **expected: Any) -> None:
+        """Refuse settings that are not `known`, and values that are not as `expected` (None: absent)."""
+        unknown = sorted(set(self) - {*known, *expected, *_TRAINING})
+        for name in unknown:
+            raise self.error(name, "a tower without it")
+        for name, value in expected.items():
+            if self.get(name) != value:
+                raise self.error(name, repr(value))
+
+    def error(self, name: str, expected: str) -> ValueError:
+        """Make the error for a setting."""
+        return ValueError(f"{self._source}.{name}: expected {expected}, got {self.get(name)!r}, which is not supported")
+
+
+# what shapes training alone, or is read elsewhere: tokenizers, pretrained weights, output of all tokens
+_TRAINING = ("patch_dropout", "timm_drop", "timm_drop_path", "timm_model_pretrained", "hf_model_pretrained",
+             "output_tokens", "hf_tokenizer_name", "tokenizer_kwargs", "tokenizer_mode", "pad_id", "eos_id",
+             "hf_proj_type", "hf_pooler_type", "attn_pooler_queries", "attn_pooler_heads")  # fmt: skip
+_SIZES = ("width", "layers", "heads", "head_width", "mlp_ratio", "norm_kwargs", "act_kwargs")
+
+
+def _trunk(config: Tower) -> tuple[str, dict[str, Any], int]:
+    """Read a tower of timm: those of SigLIP, which need no projection after them."""
+    architecture = str(config["timm_model_name"])
+    if "_siglip_" not in architecture or architecture not in _core.image_architectures():
+        raise config.error("timm_model_name", "a vision transformer of SigLIP, such as 'vit_base_patch16_siglip_224'")
+    pool = "avg" if "_gap_" in architecture else "map"
+    config.require(("timm_model_name", "image_size"), timm_pool=pool, timm_proj="none")
+    size = int(config.get("image_size", 224))
+    return architecture, {"image_size": size, "num_classes": 0}, size
+
+
+def _image(config: Tower, dim: int, activation: str) -> tuple[str, dict[str, Any], int]:
+    config.require((*_SIZES, "image_size", "patch_size"), pool_type=config.get("pool_type") and "tok",
+                   pos_embed_type=config.get("pos_embed_type") and "learnable")  # fmt: skip
     width, size = int(config.get("width", 768)), int(config.get("image_size", 224))
     layers = config.get("layers", 12)
     head = int(config.get("head_width", _HEAD))
@@ -46,25 +89,37 @@ def _image(config: Mapping[str, Any], dim: int, activation: str) -> tuple[str, d
         facts = {"layers": layers, "width": width, "image_size": size, "embed_dim": dim, "heads": width * 32 // head}
         return "clip_resnet", facts, size
     return "clip_vision_model", {
-        **_tower(width, int(layers), width // head, float(config.get("mlp_ratio", 4)), activation),
+        **_transformer(config, width, width // head, activation),
         "image_size": size, "patch_size": int(config.get("patch_size", 16)), "projection_dim": dim,
     }, size  # fmt: skip
 
 
-def _text(config: Mapping[str, Any], dim: int, activation: str) -> dict[str, Any]:
-    width = int(config.get("width", 512))
-    return {
-        **_tower(width, int(config.get("layers", 12)), int(config.get("heads", 8)),
-                 float(config.get("mlp_ratio", 4)), activation),
-        "vocab_size": int(config.get("vocab_size", 49408)), "projection_dim": dim,
+def _text(config: Tower, dim: int, activation: str) -> tuple[str, dict[str, Any]]:
+    """Read a text tower: CLIP's sees the tokens before each one, SigLIP's sees all and has a projection with bias."""
+    if "hf_model_name" in config:
+        raise config.error("hf_model_name", "a text tower of open_clip's own")
+    siglip = "no_causal_mask" in config
+    pool = "last" if siglip else config.get("pool_type") and "argmax"
+    config.require((*_SIZES, "context_length", "vocab_size"), pool_type=pool, proj_bias=True if siglip else None,
+                   no_causal_mask=True if siglip else None,
+                   proj_type=config.get("proj_type") and "linear")  # fmt: skip
+    return "siglip_text_model" if siglip else "clip_text_model", {
+        **_transformer(config, int(config.get("width", 512)), int(config.get("heads", 8)), activation),
+        "vocab_size": int(config.get("vocab_size", 49408)), "projection_size" if siglip else "projection_dim": dim,
         "max_position_embeddings": int(config.get("context_length", 77)),
     }  # fmt: skip
 
 
-def _tower(width: int, layers: int, heads: int, ratio: float, activation: str) -> dict[str, Any]:
+def _transformer(config: Tower, width: int, heads: int, activation: str) -> dict[str, Any]:
+    norm, act = config.get("norm_kwargs", {}), config.get("act_kwargs", {})
+    if set(norm) - {"eps"}:
+        raise config.error("norm_kwargs", "eps alone")
+    if act and (act != {"approximate": "tanh"} or activation != "gelu"):
+        raise config.error("act_kwargs", '{"approximate": "tanh"} of GELU')
     return {
-        "hidden_size": width, "num_hidden_layers": layers, "num_attention_heads": heads,
-        "intermediate_size": int(width * ratio), "hidden_act": activation, "layer_norm_eps": 1e-5,
+        "hidden_size": width, "num_hidden_layers": int(config.get("layers", 12)), "num_attention_heads": heads,
+        "intermediate_size": int(width * float(config.get("mlp_ratio", 4))), "layer_norm_eps": norm.get("eps", 1e-5),
+        "hidden_act": "gelu_pytorch_tanh" if act else activation,
     }  # fmt: skip
 
 
@@ -78,13 +133,11 @@ def resolve_openai(weights: Path, kind: str, shapes: Shapes) -> ResolvedModel:
     dim = shapes["text_projection"][1]
     if kind == "text":
         length, width = shapes["positional_embedding"]
-        layers = _count(shapes, "transformer.resblocks.")
-        settings = _text(
-            {"width": width, "layers": layers, "heads": width // _HEAD, "context_length": length,
-             "vocab_size": shapes["token_embedding.weight"][0]}, dim, "quick_gelu",
-        )  # fmt: skip
-        return ResolvedModel(weights.stem, "text", "clip_text_model", weights, settings, weights.parent)
-    architecture, settings, size = _image(_openai_vision(shapes), dim, "quick_gelu")
+        words = {"width": width, "layers": _count(shapes, "transformer.resblocks."), "heads": width // _HEAD,
+                 "context_length": length, "vocab_size": shapes["token_embedding.weight"][0]}  # fmt: skip
+        architecture, settings = _text(Tower(words, str(weights)), dim, "quick_gelu")
+        return ResolvedModel(weights.stem, "text", architecture, weights, settings, weights.parent)
+    architecture, settings, size = _image(Tower(_openai_vision(shapes), str(weights)), dim, "quick_gelu")
     preprocess = preprocessing.from_open_clip({}, size, str(weights))
     return ResolvedModel(weights.stem, "image", architecture, weights, settings, weights.parent, preprocess)
 

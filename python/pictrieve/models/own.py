@@ -11,6 +11,8 @@ from pictrieve.models.resolved import ResolvedModel, read_json_if_there
 
 FILE = "pictrieve.json"  # pooling, scales, max_length, preprocess: each where the user chose another one
 WHITENING = "whitening.safetensors"
+SCRIPT = "model.ts"  # of a directory whose network is a TorchScript, which is a program
+ALIGNED = "aligned.json"  # of a directory with two encoders and the heads that bring them together
 
 
 def usual_preprocess(architecture: str) -> Preprocess | None:

@@ -141,16 +141,17 @@ _TORCHVISION_FILES: dict[str, tuple[int, int, str]] = {
 }  # fmt: skip
 
 
-def from_torchvision(architecture: str, file_name: str = "") -> Preprocess:
+def from_torchvision(architecture: str, file_name: str = "", transform_input: bool = False) -> Preprocess:
     """Give the evaluation transform of torchvision's weights for an architecture.
 
     Args:
         architecture: A network's name, as torchvision has it.
         file_name: That of the checkpoint: torchvision's own files of the second recipe ("IMAGENET1K_V2") are known.
+        transform_input: The network itself takes the first step of torchvision's Inception.
     """
     stem = file_name.removesuffix(".pth")
     usual = _TORCHVISION.get(architecture, _TORCHVISION_DEFAULT)
     resize, crop, interpolation = _TORCHVISION_FILES.get(stem, usual)
     # torchvision's Inception turns ImageNet's normalisation into this one as its first step.
-    half = (0.5, 0.5, 0.5) if architecture == "inception_v3" else None
+    half = (0.5, 0.5, 0.5) if architecture == "inception_v3" and not transform_input else None
     return Preprocess("imagenet", resize=resize, crop=crop, interpolation=interpolation, mean=half, std=half)

@@ -46,6 +46,10 @@ def resolve(
         found = bare.resolve(model, weights)
     elif allow_download:
         found = replace(_resolve_directory(Path(locate(model, allow_download)), kind, weights), name=str(model))
+        if found.architecture == "torchscript":
+            raise ValueError(
+                f"model: {model} is a TorchScript, a program that would be run; if you trust it, give {found.weights}"
+            )
     else:
         near = get_close_matches(str(model), [*_core.image_architectures(), *_core.text_architectures()])
         raise ValueError(
@@ -110,12 +114,17 @@ def _resolve_image_directory(
     if "pretrained_cfg" in config or "num_features" in config:
         return timm.resolve(folder, config, find)
     architecture = str(config["architecture"])
+    if architecture == "torchscript":
+        script = folder / own.SCRIPT
+        return ResolvedModel(
+            folder.name, "image", architecture, script, directory=folder, preprocess=own.stored_preprocess(folder)
+        )
     if architecture not in _core.image_architectures():
         raise huggingface.unknown(path, {"model_type": architecture})
     weights = find()
     settings = {name: value for name, value in config.items() if name not in ("architecture", "labels")}
     labels = config.get("labels")
-    preprocess = own.stored_preprocess(folder) or bare.usual_preprocess(architecture, weights.name)
+    preprocess = own.stored_preprocess(folder) or bare.usual_preprocess(architecture, weights.name, settings)
     return ResolvedModel(
         folder.name, "image", architecture, weights, settings, folder, preprocess, tuple(labels) if labels else None
     )

@@ -28,6 +28,7 @@ class ResolvedModel:
         pooling: What becomes of a text's token vectors; None leaves it to the network.
         max_length: Tokens of a text at most; None leaves it to the network.
         scales: Sizes at which pictures are looked at, relative to that of `preprocess`.
+        dense: Folders within `directory` of the linear layers that follow a text's pooling.
     """
 
     name: str
@@ -41,6 +42,7 @@ class ResolvedModel:
     pooling: str | None = None
     max_length: int | None = None
     scales: tuple[float, ...] = (1.0,)
+    dense: tuple[str, ...] = ()
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -26,6 +26,7 @@ class Modules(NamedTuple):
 
     pooling: str | None
     max_length: int | None
+    dense: tuple[str, ...] = ()  # folders of linear layers, within that of the model
 
 
 def read_modules(folder: Path) -> Modules:
@@ -35,18 +36,22 @@ def read_modules(folder: Path) -> Modules:
         ValueError: A step changes vectors in a way that we do not have.
     """
     pooling = None
-    for name, path in _steps(folder):
+    dense: list[str] = []
+    steps = _steps(folder)
+    for i, (name, path) in enumerate(steps):
         if name == "Pooling":
             pooling = _pooling(path / "config.json")
+        elif name == "Dense" and "Normalize" not in [before for before, _ in steps[:i]]:
+            dense.append(path.name)
         elif name not in ("Transformer", "Normalize", "CLIPModel"):  # vectors are scaled when they are returned
             raise ValueError(
-                f"{folder / 'modules.json'}: expected Transformer, Pooling and Normalize, got {name!r}; "
-                "further layers are not supported"
+                f"{folder / 'modules.json'}: expected Transformer, Pooling, Dense and Normalize in this order, got "
+                f"{[step for step, _ in steps]}; other layers are not supported"
             )
     limit = read_json_if_there(folder / "sentence_bert_config.json").get("max_seq_length")
     if not limit:
         limit = read_json_if_there(folder / "tokenizer_config.json").get("model_max_length")
-    return Modules(pooling, int(limit) if limit and limit < _NO_LIMIT else None)
+    return Modules(pooling, int(limit) if limit and limit < _NO_LIMIT else None, tuple(dense))
 
 
 def _steps(folder: Path) -> list[tuple[str, Path]]:
@@ -66,12 +71,15 @@ def _steps(folder: Path) -> list[tuple[str, Path]]:
 
 def _pooling(path: Path) -> str:
     settings = read_json(path)
-    if isinstance(settings.get("pooling_mode"), str):
-        chosen = [settings["pooling_mode"]]
-        found = _WORDS.get(chosen[0], "")
+    told = settings.get("pooling_mode")
+    if told:
+        chosen = [told] if isinstance(told, str) else list(told)
+        found = _WORDS.get(chosen[0], "") if len(chosen) == 1 else ""
     else:
         chosen = [name for name in POOLINGS if settings.get(name)]
         found = POOLINGS[chosen[0]] if len(chosen) == 1 else ""
     if not found:
-        raise ValueError(f"{path}: expected one of the poolings {', '.join(_WORDS)}, got {chosen}")
+        raise ValueError(
+            f"{path}: expected one of the poolings {', '.join(_WORDS)}, got {chosen}; several at once are not supported"
+        )
     return found

@@ -8,7 +8,8 @@ from typing import Any
 
 from pictrieve import _core
 from pictrieve.models import preprocessing
-from pictrieve.models.resolved import ResolvedModel
+from pictrieve.models.bare import parts_in
+from pictrieve.models.resolved import ResolvedModel, shapes_of
 
 _RENAMED = {"img_size": "image_size"}
 _RENAMED_IN_EFFICIENTNETS = {"drop_rate": "dropout_rate", "drop_path_rate": "drop_connect_rate"}
@@ -26,8 +27,11 @@ def resolve(folder: Path, config: Mapping[str, Any], find: Callable[[], Path]) -
         raise ValueError(f"{source}: expected an architecture of list_models(), got {architecture!r}")
     facts = {**config, **(config.get("pretrained_cfg") or {})}
     labels = facts.get("label_names")
+    weights, settings = find(), _settings(architecture, config)
+    if architecture == "inception_v3" and weights != Path():
+        settings |= parts_in(architecture, shapes_of(weights))
     return ResolvedModel(
-        folder.name, "image", architecture, find(), _settings(architecture, config), folder,
+        folder.name, "image", architecture, weights, settings, folder,
         preprocessing.from_timm(facts, source), tuple(map(str, labels)) if labels else None,
     )  # fmt: skip
 

@@ -24,14 +24,29 @@ _NO_LIMIT = 1_000_000  # transformers writes 1e30 where there is none
 _SIGLIP_LENGTH = 64
 _PUNCTUATION = "".join("\\" + c for c in "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
 _PYTHON_WHITE = "".join(map(chr, range(0x1C, 0x20)))
-# What SigLIP does before its SentencePiece model: lower case, no ASCII punctuation, single spaces (Zhai et al. 2023).
-_SIGLIP_NORMALIZER: tuple[dict[str, Any], ...] = (
-    {"type": "Lowercase"},
-    {"type": "Replace", "pattern": {"Regex": f"[{_PUNCTUATION.replace(chr(92) + '_', '_')}]"}, "content": ""},
+_BLANKS: tuple[dict[str, Any], ...] = (
     {"type": "Replace", "pattern": {"Regex": f"[{_PYTHON_WHITE}]"}, "content": " "},
     {"type": "Replace", "pattern": {"Regex": r"\s+"}, "content": " "},
     {"type": "Strip"},
 )
+# What SigLIP does before its SentencePiece model: lower case, no ASCII punctuation, single spaces (Zhai et al. 2023).
+_NO_PUNCTUATION = {
+    "type": "Replace",
+    "pattern": {"Regex": f"[{_PUNCTUATION.replace(chr(92) + '_', '_')}]"},
+    "content": "",
+}
+_SIGLIP_NORMALIZER: tuple[dict[str, Any], ...] = ({"type": "Lowercase"}, _NO_PUNCTUATION, *_BLANKS)
+# What open_clip does before a tokenizer of transformers, by the name that its configuration gives it.
+_CLEANINGS: dict[str, tuple[dict[str, Any], ...]] = {
+    "whitespace": _BLANKS,
+    "lower": (*_BLANKS, {"type": "Lowercase"}),
+    "canonicalize": (
+        {"type": "Replace", "pattern": {"String": "_"}, "content": " "},
+        _NO_PUNCTUATION,
+        {"type": "Lowercase"},
+        *_BLANKS,
+    ),
+}
 
 
 def load_tokenizer(folder: str | Path) -> Tokenizer:
@@ -55,7 +70,7 @@ def load_tokenizer(folder: str | Path) -> Tokenizer:
     folder = Path(folder)
     config = read_json(folder / "tokenizer_config.json")
     family = _family(config, read_json(folder / "config.json"))
-    facts = _facts(config, folder, family)
+    facts = _facts_of_open_clip(folder, _facts(config, folder, family))
     fast = folder / "tokenizer.json"
     if fast.is_file():
         content = read_json(fast)
@@ -96,6 +111,21 @@ def _facts(config: dict[str, Any], folder: Path, family: str) -> Frame:
     if family.startswith("siglip"):
         return Frame(pad_token=pad or "</s>", pad_to=limit or _SIGLIP_LENGTH, max_length=limit or _SIGLIP_LENGTH)
     return Frame(pad_token=pad, max_length=limit)
+
+
+def _facts_of_open_clip(folder: Path, facts: Frame) -> Frame:
+    """Add what open_clip does around a tokenizer of transformers: it cleans texts, and pads them to one length."""
+    path = folder / "open_clip_config.json"
+    words = (read_json(path).get("model_cfg") or {}).get("text_cfg") or {}
+    if not words.get("hf_tokenizer_name"):
+        return facts
+    options = words.get("tokenizer_kwargs") or {}
+    clean = options.get("clean", "whitespace")
+    if clean not in _CLEANINGS or set(options) - {"clean"}:
+        raise FormatError(f"tokenizer: '{path}': tokenizer_kwargs: expected clean as one of {', '.join(_CLEANINGS)}, "
+                          f"got {options}; others are not supported")  # fmt: skip
+    length = int(words.get("context_length", 77))
+    return replace(facts, normalizer=_CLEANINGS[clean], pad_to=length, max_length=length)
 
 
 def _text(token: Any) -> str | None:
@@ -185,7 +215,7 @@ def _unigram(path: Path, config: dict[str, Any], family: str, facts: Frame) -> T
         frame = replace(facts, suffix=("</s>",), normalizer=tuple(steps[: None if model.charsmap else -1]))
         lost = [AddedToken(token, True, True, True) for token in ("</s>", "<unk>")]
         return UnigramTokenizer(vocab, cut="blanks", **options, frame=replace(frame, added_tokens=tuple(lost)))
-    normalizer = tuple(steps) if model.charsmap else ()
+    normalizer = (*facts.normalizer, *(steps if model.charsmap else ()))
     if family.startswith(("xlmroberta", "camembert", "mbart")) or path.name == _MODELS[0]:
         if family.startswith(("camembert", "mbart")):
             raise FormatError(f"tokenizer: '{path}': {family} is not supported without a tokenizer.json")

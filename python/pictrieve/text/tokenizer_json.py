@@ -66,7 +66,7 @@ def _frame_of(content: Json, facts: Frame, where: str) -> Frame:
             raise FormatError(f"{where}: added_tokens[{i}]: single_word is not supported ({token['content']!r})")
         flags = {name: bool(token.get(name)) for name in ("special", "lstrip", "rstrip", "normalized")}
         added.append(AddedToken(token["content"], **flags))
-    steps = flatten(content.get("normalizer"), "normalizers")
+    steps = [*facts.normalizer, *flatten(content.get("normalizer"), "normalizers")]
     padding = content.get("padding") or {}
     pad_token = facts.pad_token or padding.get("pad_token")
     return Frame(prefix, suffix, tuple(added), tuple(steps), pad_token, facts.pad_to, facts.max_length)

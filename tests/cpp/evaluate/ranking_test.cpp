@@ -5,32 +5,10 @@
 #include <cmath>
 #include <stdexcept>
 
+#include "metric_cells.h"
+
 namespace pictrieve {
 namespace {
-
-constexpr auto kCuts = static_cast<int64_t>(CutMetric::kCount);
-
-using Ids = std::vector<std::vector<int64_t>>;
-
-struct Lists {
-  std::vector<int64_t> ids, offsets{0};
-
-  explicit Lists(const Ids& lists) {
-    for (const auto& list : lists) {
-      ids.insert(ids.end(), list.begin(), list.end());
-      offsets.push_back(static_cast<int64_t>(ids.size()));
-    }
-  }
-  operator IdLists() const { return {ids, offsets}; }
-};
-
-double cut(const Matrix<double>& values, int64_t k_index, CutMetric metric) {
-  return values.row(0)[k_index * kCuts + static_cast<int>(metric)];
-}
-
-double whole(const Matrix<double>& values, WholeMetric metric) {
-  return values.row(0)[values.cols() - static_cast<int64_t>(WholeMetric::kCount) + static_cast<int>(metric)];
-}
 
 // One ranking with hits at 2, 4 and 7, a fourth relevant item unranked.
 const Lists kRanked(Ids{{10, 1, 11, 2, 12, 13, 3, 14, 15, 16}});
@@ -53,13 +31,27 @@ TEST(Ranking, DividesAveragePrecisionAsTheProtocolSays) {
 TEST(Ranking, GivesTheOtherMetrics) {
   const auto values = evaluate_rankings({kRanked, kRelevant, {}, {}}, {PrecisionDivisor::AllRelevant, kKs});
   EXPECT_NEAR(cut(values, 0, CutMetric::Ndcg), 0.4144, 5e-5);
+  EXPECT_NEAR(cut(values, 0, CutMetric::RetrievedNdcg), 0.6509, 5e-5);
   EXPECT_DOUBLE_EQ(cut(values, 0, CutMetric::Recall), 0.5);
   EXPECT_DOUBLE_EQ(cut(values, 0, CutMetric::Precision), 0.4);
+  EXPECT_DOUBLE_EQ(cut(values, 0, CutMetric::ReachablePrecision), 0.5);
+  EXPECT_DOUBLE_EQ(cut(values, 1, CutMetric::RevisitedPrecision), 3.0 / 7);  // the last one found is at 7
   EXPECT_DOUBLE_EQ(cut(values, 0, CutMetric::Hit), 1.0);
+  EXPECT_DOUBLE_EQ(cut(values, 1, CutMetric::Hits), 3.0);
+  EXPECT_DOUBLE_EQ(cut(values, 0, CutMetric::ReciprocalRank), 0.5);
   EXPECT_DOUBLE_EQ(whole(values, WholeMetric::AveragePrecisionAtR), 0.25);
   EXPECT_DOUBLE_EQ(whole(values, WholeMetric::RPrecision), 0.5);
   EXPECT_DOUBLE_EQ(whole(values, WholeMetric::ReciprocalRank), 0.5);
   EXPECT_NEAR(whole(values, WholeMetric::OxfordPrecision), 0.2619, 5e-5);
+}
+
+TEST(Ranking, CountsItemsOfLittleGainInNdcgAlone) {
+  const std::vector<double> gains = {1, 3, 3, 1};
+  const RetrievalInput input{kRanked, kRelevant, gains, {}};
+  const auto all = evaluate_rankings(input, {PrecisionDivisor::AllRelevant, kKs});
+  const auto best = evaluate_rankings(input, {PrecisionDivisor::AllRelevant, kKs, 2});
+  EXPECT_EQ(cut(all, 0, CutMetric::Ndcg), cut(best, 0, CutMetric::Ndcg));
+  EXPECT_DOUBLE_EQ(whole(best, WholeMetric::AveragePrecision), (1.0 / 4 + 2.0 / 7) / 2);
 }
 
 TEST(Ranking, RemovesJunkFirst) {
@@ -76,7 +68,7 @@ TEST(Ranking, LeavesAQueryWithoutRelevantItemsOpen) {
 }
 
 TEST(Ranking, RefusesWhatHasNoMeaning) {
-  const RetrievalOptions options{PrecisionDivisor::AllRelevant, kKs};
+  const MetricOptions options{PrecisionDivisor::AllRelevant, kKs};
   const Lists twice(Ids{{5, 6, 5}}), two(Ids{{1}, {2}}), overlap(Ids{{2}});
   EXPECT_THROW(evaluate_rankings({twice, kRelevant, {}, {}}, options), std::invalid_argument);
   EXPECT_THROW(evaluate_rankings({kRanked, two, {}, {}}, options), std::invalid_argument);

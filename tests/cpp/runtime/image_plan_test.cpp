@@ -54,5 +54,29 @@ TEST(ImagePlan, AConvolutionMayBeAddedToItsOwnInput) {
   for (size_t i = 0; i < expected.size(); ++i) ASSERT_NEAR(found[i], expected[i], 1e-4) << i;
 }
 
+TEST(ImagePlan, LinearLayersArePackedBeforeAnyPlan) {
+  Graph graph;
+  for (int i = 0; i < 3; ++i) {
+    Node layer;
+    layer.kind = OpKind::Linear;
+    layer.weights = {owned_weight(numbers(int64_t{5} * (i + 1), i), {5, i + 1}), Weight{}};
+    graph.nodes.push_back(layer);
+  }
+  graph.nodes.push_back(graph.nodes[0]);  // two layers may share their numbers
+  PackedWeights weights;
+  weights.add_matrices(graph);
+  for (const Node& node : graph.nodes) {
+    const Weight& weight = node.weights[0];
+    auto* data = const_cast<float*>(weight.data);
+    const float before = data[0];
+    data[0] = 100;  // what is packed only now would show it
+    const PackedMatrix packed = weights.matrix(weight, node.weights[1]);
+    data[0] = before;
+    EXPECT_EQ(packed.outputs, 5);
+    EXPECT_EQ(packed.inputs, weight.shape[1]);
+    EXPECT_EQ(packed.panels[0], before);
+  }
+}
+
 }  // namespace
 }  // namespace pictrieve

@@ -27,7 +27,7 @@ TEST_P(Images, PlanEqualsTorch) {
   const torch::NoGradGuard no_grad;
   const auto [height, width] = GetParam();
   const auto module = make_image_module("efficientnet_lite0");
-  randomize_parameters(*module, kSeed);
+  randomize_parameters(slots_of(*module), kSeed);
   module->eval();
   module->to(torch::kFloat64);  // random weights amplify rounding: the reference must be better than float32
   const auto network = ImageNetwork::load_random("efficientnet_lite0", {}, kSeed);

@@ -81,7 +81,7 @@ class Plans : public testing::TestWithParam<Parts> {};
 TEST_P(Plans, EqualTorchForTextsOfEveryLength) {
   const torch::NoGradGuard no_grad;
   const auto module = std::make_shared<Tiny>(GetParam());
-  randomize_parameters(*module, kSeed);
+  randomize_parameters(slots_of(*module), kSeed);
   torch::manual_seed(kSeed);  // also biases that are not zero, and scales that are not one
   for (const Block::Slot& slot : slots_of(*module)) slot.tensor->add_(torch::rand(slot.tensor->sizes()) * 0.4 - 0.2);
   const RowPlan plan(merge_attention_inputs(fuse_operations(record(*module))));

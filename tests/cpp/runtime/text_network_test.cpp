@@ -96,7 +96,7 @@ TEST_P(TextNetworks, EqualTorch) {
   const torch::NoGradGuard no_grad;
   const auto& [name, config] = GetParam();
   const auto module = make_text_module(name, config);
-  randomize_parameters(*module, kSeed);
+  randomize_parameters(slots_of(*module), kSeed);
   const auto network = TextNetwork::load_random(name, config, kSeed);
   ASSERT_EQ(network->dim(), module->dim);
   ASSERT_GE(network->max_tokens(), 28);
@@ -182,7 +182,7 @@ std::string failure_of(const StateDict& weights) {
 
 TEST(LoadParameters, NamesTheKeyAndTheShapes) {
   const auto module = make_text_module("bert", kBert);
-  randomize_parameters(*module, kSeed);
+  randomize_parameters(slots_of(*module), kSeed);
   const StateDict whole = state_of(*module);
   EXPECT_EQ(failure_of(whole), "");
   const std::string key = "encoder.layer.1.output.dense.weight";

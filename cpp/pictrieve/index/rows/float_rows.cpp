@@ -14,6 +14,9 @@
 namespace pictrieve {
 namespace {
 
+constexpr int64_t kFewestRoughRows = 4096;   // fewer are compared in no time
+constexpr int64_t kFewestRoughNumbers = 64;  // in a row: products of shorter ones are not what takes the time
+
 class FloatComparer final : public Comparer {
  public:
   explicit FloatComparer(const FloatRows& rows)
@@ -91,10 +94,12 @@ void FloatRows::append(VectorsView view) {
 void FloatRows::truncate(int64_t rows) {
   vectors_.truncate(rows);
   lengths_.truncate(rows);
+  rough_.truncate(rows);
 }
 
 void FloatRows::keep(std::span<const int32_t> order) {
   vectors_.keep(order);
+  rough_.drop();
   if (is_product(metric_)) lengths_.keep(order);
 }
 
@@ -106,6 +111,11 @@ std::unique_ptr<Comparer> FloatRows::comparer() const { return std::make_unique<
 
 KeySlack FloatRows::slack(const Query& query) const {
   return is_product(metric_) ? rounding_slack(metric_, dim(), query, lengths_.longest()) : KeySlack{};
+}
+
+const RoughRows* FloatRows::rough(int64_t queries, const Monitor& monitor) const {
+  const bool suit = is_product(metric_) && size() >= kFewestRoughRows && dim() >= kFewestRoughNumbers;
+  return suit && dim() <= kMaxRoughDim && rough_kernel() ? rough_.codes(*this, queries, monitor) : nullptr;
 }
 
 void FloatRows::save(SectionWriter& file) const {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "pictrieve/index/rows/lengths.h"
+#include "pictrieve/index/rows/rough_rows.h"
 #include "pictrieve/index/rows/row_array.h"
 #include "pictrieve/index/rows/rows.h"
 
@@ -16,7 +17,7 @@ class FloatRows final : public Rows {
   const Lengths& lengths() const { return lengths_; }  ///< empty where the metric has no use for them
 
   int64_t size() const override { return vectors_.rows(); }
-  int64_t bytes() const override { return vectors_.bytes(); }
+  int64_t bytes() const override { return vectors_.bytes() + rough_.bytes(); }
   Metric metric() const override { return metric_; }
   void append(VectorsView rows) override;
   std::unique_ptr<Rows> copy() const override { return std::make_unique<FloatRows>(*this); }
@@ -27,6 +28,8 @@ class FloatRows final : public Rows {
   KeySlack slack(const Query& query) const override;
   const ProductView* products() const override { return is_product(metric_) ? lengths_.view() : nullptr; }
   const float* block(int64_t first, int64_t, float*) const override { return row(first); }
+  /// Codes for a first pass, if rows and kernels suit and enough queries have come, `queries` more with this call.
+  const RoughRows* rough(int64_t queries, const Monitor& monitor) const;
   void save(SectionWriter& file) const override;
   void load(const SectionReader& file, int64_t rows) override;
 
@@ -34,6 +37,7 @@ class FloatRows final : public Rows {
   Metric metric_;
   RowArray<float> vectors_;
   Lengths lengths_;
+  RoughCopy rough_;
 };
 
 /// How far keys of BLAS and of the kernels may be from the exact ones: rounding errors of a sum of dim products grow

@@ -22,6 +22,7 @@ class RowArray {
   int64_t bytes() const { return rows_ * width_ * static_cast<int64_t>(sizeof(T)); }
   const T* data() const { return data_.get(); }
   const T* row(int64_t i) const { return data() + i * width_; }
+  T* mutable_row(int64_t i) { return data_.get() + i * width_; }  ///< not while the rows are borrowed
   std::span<const T> all() const { return {data(), static_cast<size_t>(rows_ * width_)}; }
 
   /// Room for `count` more rows at the end, uninitialised.

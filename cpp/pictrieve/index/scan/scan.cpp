@@ -2,10 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
+#include <span>
 
 #include "pictrieve/base/matrix.h"
 #include "pictrieve/index/distance/blas.h"
 #include "pictrieve/index/distance/kernels.h"
+#include "pictrieve/index/scan/rough_scan.h"
 
 namespace pictrieve {
 namespace {
@@ -14,8 +17,9 @@ constexpr int64_t kRowBlock = 1024;  // with kQueryBlock: keys of one block stay
 constexpr int64_t kQueryBlock = 128;
 constexpr int64_t kListBlock = 256;  // rows that several queries read while they are in cache
 constexpr int64_t kFewestForBlas = 4;
+constexpr int64_t kFinishedTogether = 64;  // queries: for fewer, a thread is not worth its start
 
-/// One block of queries against one range of rows.
+/// One block of queries against one range of rows, by keys as exact as the rows allow.
 class BlockScan {
  public:
   BlockScan(const Rows& rows, int64_t dim, const Selection& selection, const Query* queries, int64_t count,
@@ -115,6 +119,55 @@ class BlockScan {
   std::vector<int32_t> positions_;
 };
 
+/// What all pieces of a scan share.
+struct Plan {
+  const Rows& rows;
+  int64_t dim;
+  const Selection& selection;
+  Wanted wanted;
+  bool by_list;            ///< places are those of the selection's list, not rows
+  const RoughRows* rough;  ///< null where these do not serve
+};
+
+std::vector<CandidateBuffer> candidates(const Plan& plan, std::span<const Query> queries, int64_t begin, int64_t end,
+                                        const Worker& worker) {
+  const RoughKernel* kernel = plan.rough ? rough_kernel() : nullptr;
+  if (kernel) {
+    RoughScan scan(static_cast<const FloatRows&>(plan.rows), *plan.rough, *kernel, plan.selection, queries,
+                   plan.wanted);
+    if (scan.visit_rows(begin, end, worker)) return scan.finish();
+  }
+  std::vector<CandidateBuffer> found;
+  for (; !queries.empty(); queries = queries.subspan(std::min<size_t>(queries.size(), kQueryBlock))) {
+    const int64_t count = std::min(kQueryBlock, std::ssize(queries));
+    BlockScan scan(plan.rows, plan.dim, plan.selection, queries.data(), count, plan.wanted);
+    plan.by_list ? scan.visit_list(begin, end, worker) : scan.visit_rows(begin, end, worker);
+    std::move(scan.buffers().begin(), scan.buffers().end(), std::back_inserter(found));
+  }
+  return found;
+}
+
+/// How queries and rows are shared out: blocks of `size` queries, each by as many slabs of rows.
+struct Pieces {
+  int64_t size;
+  int64_t blocks;
+  int64_t slabs;
+};
+
+/// Few queries: several threads share the rows, each with its own candidates. These are what costs most where a rough
+/// pass precedes, which also reads its rows better in large blocks.
+Pieces pieces(int64_t queries, int64_t places, bool rough) {
+  const int64_t threads = num_threads(), most_slabs = std::max<int64_t>(places / 4096, 1);
+  const auto blocks_of = [queries](int64_t size) { return (queries + size - 1) / size; };
+  if (!rough) {
+    const int64_t blocks = blocks_of(kQueryBlock);
+    return {kQueryBlock, blocks, blocks >= 2 * threads ? 1 : std::min(most_slabs, 4 * threads)};
+  }
+  const int64_t share = blocks_of(2 * threads);
+  const int64_t size = std::min(share >= kQueryBlock ? share : queries, kRoughQueryBlock), blocks = blocks_of(size);
+  return {size, blocks, std::clamp<int64_t>((threads + blocks - 1) / blocks, 1, most_slabs)};
+}
+
 }  // namespace
 
 const Monitor& if_long(const Monitor& monitor, double multiply_adds) {
@@ -130,31 +183,33 @@ void scan(const Rows& rows, int64_t dim, Selection& selection, const std::vector
   const bool by_list = selection.allowed && selection.count * (count >= kFewestForBlas ? 4 : 2) <= rows.size();
   if (by_list) list_rows(selection, rows.size());
   const int64_t places = by_list ? selection.count : rows.size();
-  const int64_t blocks = (count + kQueryBlock - 1) / kQueryBlock;
-  // Few queries: several threads share the rows, each with its own candidates.
-  const int64_t slabs = blocks >= 2 * num_threads() ? 1 : std::clamp<int64_t>(places / 4096, 1, 4 * num_threads());
+  const Monitor& told =
+      if_long(monitor, static_cast<double>(count) * static_cast<double>(places) * static_cast<double>(dim));
+  const Plan plan{rows, dim, selection, wanted, by_list, by_list ? nullptr : rough_rows(rows, count, wanted, told)};
+  const auto [size, blocks, slabs] = pieces(count, places, plan.rough != nullptr);
   std::vector<std::vector<CandidateBuffer>> found(static_cast<size_t>(blocks * slabs));
-  const auto finish_block = [&](int64_t block) {
-    auto* parts = found.data() + block * slabs;
-    for (size_t q = 0; q < parts[0].size(); ++q) {
-      for (int64_t s = 1; s < slabs; ++s) parts[0][q].merge(parts[s][q]);
-      take(queries[static_cast<size_t>(block * kQueryBlock) + q], parts[0][q].finish());
-    }
-    for (int64_t s = 0; s < slabs; ++s) parts[s] = {};
+  const auto finish = [&](int64_t query) {
+    auto* parts = found.data() + query / size * slabs;
+    const auto place = static_cast<size_t>(query % size);
+    for (int64_t s = 1; s < slabs; ++s) parts[0][place].merge(parts[s][place]);
+    take(queries[static_cast<size_t>(query)], parts[0][place].finish());
   };
   parallel_for(
       blocks * slabs, 1,
       [&](int64_t piece, int64_t, const Worker& worker) {
-        const int64_t block = piece / slabs, slab = piece % slabs, first = block * kQueryBlock;
-        BlockScan scan(rows, dim, selection, queries.data() + first, std::min(kQueryBlock, count - first), wanted);
-        const int64_t begin = places * slab / slabs, end = places * (slab + 1) / slabs;
-        by_list ? scan.visit_list(begin, end, worker) : scan.visit_rows(begin, end, worker);
-        found[static_cast<size_t>(piece)] = std::move(scan.buffers());
-        if (slabs == 1 && !worker.should_stop()) finish_block(block);
+        const int64_t slab = piece % slabs, first = piece / slabs * size, end = std::min(count, first + size);
+        const std::span asked(queries.data() + first, static_cast<size_t>(end - first));
+        auto& part = found[static_cast<size_t>(piece)];
+        part = candidates(plan, asked, places * slab / slabs, places * (slab + 1) / slabs, worker);
+        if (slabs > 1) return;
+        for (int64_t query = first; query < end && !worker.should_stop(); ++query) finish(query);
+        part = {};
       },
-      if_long(monitor, static_cast<double>(count) * static_cast<double>(places) * static_cast<double>(dim)));
-  if (slabs > 1)
-    for (int64_t block = 0; block < blocks; ++block) finish_block(block);
+      told);
+  if (slabs == 1) return;
+  parallel_for(count, kFinishedTogether, [&](int64_t begin, int64_t end, const Worker&) {
+    for (int64_t query = begin; query < end; ++query) finish(query);
+  });
 }
 
 }  // namespace pictrieve

@@ -1,0 +1,81 @@
+"""Which column of a table is what, by the names that are usual, and the types of its cells."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from pictrieve.datasets.columns import is_nothing
+
+# In the order in which they are looked for. The names of OML's df.csv are among them.
+IMAGES = ("path", "image", "file_name", "filename", "image_path", "img_path", "filepath", "file")
+CAPTIONS = ("caption", "captions", "text", "texts", "sentence", "sentences")
+LABELS = ("label", "class")
+SPLITS = ("split",)
+BOXES = (("x_1", "y_1", "x_2", "y_2"), ("x1", "y1", "x2", "y2"), ("xmin", "ymin", "xmax", "ymax"))
+_WHOLE = re.compile(r"-?(0|[1-9][0-9]{0,17})")
+_DECIMAL = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
+
+
+def all_names(rows: Iterable[dict[str, Any]]) -> list[str]:
+    """Give the names of all columns in order of appearance; rows of JSON need not have the same."""
+    return list(dict.fromkeys(name for row in rows for name in row))
+
+
+def first_of(names: Sequence[str], candidates: Sequence[str]) -> str | None:
+    """Give the first candidate that is a column."""
+    return next((name for name in candidates if name in names), None)
+
+
+def chosen(names: Sequence[str], wanted: str | None, candidates: Sequence[str], what: str, source: str) -> str | None:
+    """Give the column that the caller names, or the first usual one.
+
+    Raises:
+        ValueError: The table has no column of that name; lists its columns.
+    """
+    if wanted is None:
+        return first_of(names, candidates)
+    if wanted not in names:
+        raise ValueError(f"{source}: expected a column {wanted!r} for {what}=, got {', '.join(map(repr, names))}")
+    return wanted
+
+
+def caption_columns(names: Sequence[str], candidates: Sequence[str]) -> list[str]:
+    """Give the column of captions, or those numbered as caption_0, caption_1, ... in the order of their numbers."""
+    for stem in candidates:
+        numbered = [(int(match[1]), name) for name in names if (match := re.fullmatch(rf"{stem}[_ ]?(\d+)", name))]
+        if stem in names or numbered:
+            return [stem] if stem in names else [name for _, name in sorted(numbered)]
+    return []
+
+
+def captions_of(row: dict[str, Any], columns: Sequence[str]) -> list[str]:
+    """Collect the captions of one row; a cell may be a list of texts, or of objects with "raw" or "caption"."""
+    found: list[str] = []
+    for name in columns:
+        cell = row.get(name)
+        if isinstance(cell, str) or not isinstance(cell, Iterable):
+            found += [] if is_nothing(cell) else [str(cell)]
+        else:
+            found += [_text_of(one) for one in cell if not is_nothing(one)]
+    return found
+
+
+def _text_of(value: Any) -> str:
+    if isinstance(value, dict):
+        return str(value.get("raw", value.get("caption", value.get("text", ""))))
+    return str(value)
+
+
+def typed(cells: list[Any]) -> list[Any]:
+    """Make numbers of texts where every cell is one in its usual spelling; "007" is none, nor is a mixed column."""
+    texts = [cell for cell in cells if not is_nothing(cell)]
+    if not texts or not all(isinstance(cell, str) for cell in texts):
+        return cells
+    if len(texts) == len(cells) and all(_WHOLE.fullmatch(text) for text in texts):
+        return [int(text) for text in cells]
+    if all(_DECIMAL.fullmatch(text) for text in texts):
+        return [math.nan if is_nothing(cell) else float(cell) for cell in cells]
+    return cells

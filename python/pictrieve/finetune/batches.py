@@ -1,0 +1,138 @@
+"""Labelled pictures as batches: which ones, in what order, and how they are read and disturbed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pictrieve.augment import Augmentation
+from pictrieve.datasets import Dataset
+from pictrieve.finetune.samplers import BalancedBatches, BatchSampler, PKBatches, ShuffledBatches
+from pictrieve.finetune.task import Batches
+from pictrieve.finetune.trainer.distributed import rank_and_world
+
+SAMPLERS = ("pk", "balanced", "over", "under", "shuffled")
+_NAMED = 5  # missing files in a message
+
+
+def labelled(train: Dataset, least: int = 1) -> Dataset:
+    """Give the pictures that have a label, their classes counted from 0 without gaps.
+
+    Args:
+        train: What the user gave.
+        least: Classes that are needed.
+
+    Raises:
+        FileNotFoundError: Pictures of the table are not there; names the first ones.
+        ValueError: There are no labels, or too few classes.
+    """
+    if train.labels is None:
+        raise ValueError(f"{train.name}: expected labels to train with, got a data set without; see with_labels")
+    kept = train.subset(train.labels >= 0).compact()
+    if len(kept.classes) < least:
+        raise ValueError(f"{train.name}: expected at least {least} classes with pictures, got {len(kept.classes)}")
+    missing = kept.missing()
+    if len(missing):
+        names = ", ".join(str(path) for path in missing.paths[:_NAMED])
+        raise FileNotFoundError(
+            f"{train.name}: {len(missing)} of {len(kept)} pictures are not there: {names}"
+            f"{', ...' if len(missing) > _NAMED else ''}; {train.name}.existing() trains without them"
+        )
+    return kept
+
+
+def labels_of(dataset: Dataset) -> NDArray[np.int64]:
+    """Give the labels of a data set that has them."""
+    assert dataset.labels is not None
+    return dataset.labels
+
+
+def data_fingerprint(dataset: Dataset | None) -> dict[str, Any] | None:
+    """Give what must be the same for a run to be resumed; None for no data."""
+    if dataset is None:
+        return None
+    digest = hashlib.blake2b(digest_size=16)
+    for path in dataset.paths:
+        digest.update(path.name.encode("utf-8", "surrogateescape") + b"\0")
+    digest.update(labels_of(dataset).tobytes())
+    if dataset.boxes is not None:
+        digest.update(dataset.boxes.tobytes())
+    return {"pictures": len(dataset), "classes": list(dataset.classes), "names and labels": digest.hexdigest()}
+
+
+def sampler_of(name: str, dataset: Dataset, batch_size: int, per_class: int, seed: int) -> BatchSampler:
+    """Make a sampler by name.
+
+    Args:
+        name: "pk": `batch_size / per_class` classes with `per_class` pictures each; "balanced" or "over": all classes
+            alike, small ones repeated; "under": all classes alike, large ones cut; "shuffled": every picture once.
+        dataset: Labelled pictures.
+        batch_size: Pictures of a batch, of all processes together.
+        per_class: Pictures of a class in a batch of "pk".
+        seed: Of the order.
+    """
+    rank, world = rank_and_world()
+    labels = labels_of(dataset)
+    if name == "pk":
+        classes = min(max(batch_size // per_class, 1), len(dataset.classes))
+        return PKBatches(labels, classes - classes % world, per_class, seed, rank=rank, world=world)
+    if name in ("balanced", "over", "under"):
+        mode = "under" if name == "under" else "over"
+        return BalancedBatches(labels, batch_size, mode, seed, rank=rank, world=world)
+    if name == "shuffled":
+        return ShuffledBatches(
+            len(labels), batch_size, seed, drop_last=len(labels) >= batch_size, rank=rank, world=world
+        )
+    raise ValueError(f"sampler: expected one of {', '.join(SAMPLERS)} or a sampler of finetune.samplers, got {name!r}")
+
+
+class LabelledBatches:
+    """Batches of pixels and labels.
+
+    Args:
+        dataset: Labelled pictures.
+        sampler: Which of them make a batch.
+        augmentation: Reads, disturbs and prepares them.
+    """
+
+    def __init__(self, dataset: Dataset, sampler: BatchSampler, augmentation: Augmentation) -> None:
+        """Hold the parts."""
+        self._pictures = dataset.images()
+        self._labels = labels_of(dataset)
+        self._sampler = sampler
+        self._augmentation = augmentation
+
+    def of_epoch(self, epoch: int) -> Batches:
+        """Give the batches of an epoch.
+
+        A picture that comes twice in an epoch is disturbed in another way each time: the random numbers follow its
+        place in the epoch, which is the same on any number of processes.
+        """
+        sampler = self._sampler
+        sampler.set_epoch(epoch)
+        order = []
+        begin = 0
+        for rows in sampler:
+            order.append((rows, begin + sampler.rank * len(rows), epoch))
+            begin += sampler.world * len(rows)
+        return Batches(order, self._load)
+
+    def _load(self, batch: tuple[Sequence[int], int, int]) -> tuple[Tensor, ...]:
+        """Read a batch: pixels and labels; where pictures are mixed also the other labels and the first ones' share."""
+        rows, begin, epoch = batch
+        places = np.arange(begin, begin + len(rows), dtype=np.int64)
+        made = self._augmentation.batch([self._pictures[row] for row in rows], places, epoch)
+        labels = self._labels[list(rows)]
+        if made.partner is not None:
+            mixed = (made.pixels, labels, labels[made.partner], made.weight)
+            return tuple(map(torch.from_numpy, mixed))
+        pixels = torch.from_numpy(made.pixels)
+        if pixels.ndim == 5:  # views of a picture come one after the other
+            pixels = pixels.transpose(0, 1).flatten(0, 1)
+        return pixels, torch.from_numpy(labels.repeat(len(pixels) // len(labels)))

@@ -1,0 +1,88 @@
+"""Pictures without labels: what recipes learn from that need none."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pictrieve import _core, models
+from pictrieve._sources import as_sources
+from pictrieve.augment import Augmentation
+from pictrieve.datasets import Dataset
+from pictrieve.finetune.batches import LabelledBatches, labelled
+from pictrieve.finetune.network import Network, network
+from pictrieve.finetune.samplers import ShuffledBatches
+from pictrieve.finetune.starting import Model, Start, classifier_names, start_from
+from pictrieve.finetune.trainer.distributed import rank_and_world
+from pictrieve.images import Preprocess
+from pictrieve.models import bundled
+
+PictureSet = Dataset | Iterable[Any]
+
+
+def numbered(pictures: PictureSet) -> Dataset:
+    """Give pictures as a data set in which each is a class of its own: labels are the numbers of the rows.
+
+    Args:
+        pictures: A data set, whose labels are not looked at, or pictures as `ImageEncoder.encode` takes them.
+
+    Raises:
+        ValueError: There are no pictures.
+        FileNotFoundError: Some are not there; names the first ones.
+    """
+    if not isinstance(pictures, Dataset):
+        sources, _ = as_sources(pictures)
+        are_paths = all(isinstance(source, str) for source in sources)
+        names = sources if are_paths else [f"picture {i}" for i in range(len(sources))]
+        pictures = Dataset(names, name="pictures", contents=None if are_paths else sources)
+    if not len(pictures):
+        raise ValueError(f"{pictures.name}: expected pictures to learn from, got none")
+    rows = np.arange(len(pictures))
+    same = Dataset(
+        pictures.paths, name=pictures.name, labels=rows, classes=list(map(str, rows)), boxes=pictures.boxes,
+        contents=pictures.contents,
+    )  # fmt: skip
+    return labelled(same)
+
+
+def shuffled(pictures: Dataset, augmentation: Augmentation, batch_size: int, seed: int) -> LabelledBatches:
+    """Give batches in which every picture comes once an epoch: pixels, and the rows of the pictures.
+
+    Args:
+        pictures: What `numbered` gave.
+        augmentation: Reads, disturbs and prepares them; several views of a picture come one after the other.
+        batch_size: Pictures of a batch, of all processes together.
+        seed: Of the order.
+    """
+    rank, world = rank_and_world()
+    count = len(pictures)
+    sampler = ShuffledBatches(count, batch_size, seed, drop_last=count >= batch_size, rank=rank, world=world)
+    return LabelledBatches(pictures, sampler, augmentation)
+
+
+def pictures_fingerprint(pictures: Dataset) -> dict[str, Any]:
+    """Give what must be the same for a run to be resumed."""
+    digest = hashlib.blake2b(digest_size=16)
+    for path in pictures.paths:
+        digest.update(path.name.encode("utf-8", "surrogateescape") + b"\0")
+    if pictures.boxes is not None:
+        digest.update(pictures.boxes.tobytes())
+    return {"pictures": len(pictures), "names": digest.hexdigest()}
+
+
+def start_or_random(model: Model, preprocess: Preprocess | None, seed: int) -> Start:
+    """Make the network that a training starts from; an architecture without weights of its own starts at random."""
+    bare = isinstance(model, str) and model in _core.image_architectures() and model not in bundled.PACKAGES
+    if bare and not Path(models.locate(str(model))).exists():
+        model = network(str(model), {"num_classes": 0}, kind="image", weights="random", seed=seed)
+    return start_from(model, None, preprocess, seed)
+
+
+def freeze_classifier(network: Network) -> None:
+    """Stop training a classifier that the model's format keeps, and that is of no use to features."""
+    for name in classifier_names(network):
+        network.get_parameter(name).requires_grad_(False)

@@ -1,0 +1,220 @@
+"""`fit` on real pictures: what is trained is what is served, nothing is lost, and wrong data is named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+import pictrieve as pt  # noqa: E402
+from pictrieve import datasets, finetune  # noqa: E402
+from pictrieve.finetune import rates, starting  # noqa: E402
+
+KINDS = ("Golden-Delicious", "Lemon", "Zucchini", "Oatly-Oat-Milk")
+QUICK: dict[str, Any] = {"size": 64, "epochs": 1, "batch_size": 8, "show_progress_bar": False}
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Any:
+    before = torch.get_num_threads(), pt.num_threads()
+    torch.set_num_threads(1)
+    pt.set_num_threads(1)
+    yield
+    torch.set_num_threads(before[0])
+    pt.set_num_threads(before[1])
+
+
+@pytest.fixture(scope="module")
+def grocery(data: Path) -> datasets.Dataset:
+    every = datasets.Table(data / "grocery" / "labels.csv")
+    few = every.filter(lambda sample: sample.label in KINDS and int(sample.path.stem[-2:]) < 4)
+    return few.compact()
+
+
+@pytest.fixture
+def train(grocery: datasets.Dataset) -> datasets.Dataset:
+    return grocery.split("train")
+
+
+@pytest.fixture
+def test(grocery: datasets.Dataset) -> datasets.Dataset:
+    return grocery.split("test")
+
+
+@pytest.fixture
+def small() -> finetune.Network:
+    return finetune.network("cifar_resnet20", {"num_classes": 4}, weights="random", seed=1)
+
+
+def trained_rows(run: finetune.Run, start: Any, images: Any) -> np.ndarray[Any, Any]:
+    """Embed with the training network of the run's last checkpoint, by torch."""
+    state = torch.load(run.path / "best.pt", weights_only=True)["modules"]
+    network = start.network.eval()
+    network.load_state_dict(
+        {n.removeprefix("embedder.network."): t for n, t in state.items() if n.startswith("embedder.network.")}
+    )
+    with torch.no_grad():
+        rows = network(torch.from_numpy(start.preprocess.apply(images)))["features"]
+        rows = torch.nn.functional.normalize(rows)
+        if "embedder.projection.matrix" in state:
+            rows = (rows - state["embedder.projection.mean"]) @ state["embedder.projection.matrix"].T
+            rows = torch.nn.functional.normalize(rows)
+    return np.asarray(rows)
+
+
+def test_a_projection_is_trained_and_served(train: datasets.Dataset, test: datasets.Dataset, tmp_path: Path) -> None:
+    run = finetune.fit(
+        "efficientnet_lite0", train, loss="triplet", loss_settings={"margin": 0.3}, validation=test, dim=6,
+        layer_decay=0.8, amp="bfloat16", out=tmp_path / "a", **QUICK,
+    )  # fmt: skip
+    start = starting.start_from("efficientnet_lite0", None).at_size(64)
+    served = run.encoder.encode(test.images())
+    assert served.shape == (len(test), 6)
+    assert np.abs(served - trained_rows(run, start, test.images())).max() < 1e-4
+    frozen = pt.ImageEncoder("efficientnet_lite0", preprocess=start.preprocess)
+    before = ranked_map(frozen.encode(test.images()), test.labels)
+    assert abs(run.report().before["map"] - before) < 1e-9
+    assert abs(run.report().after["map"] - ranked_map(served, test.labels)) < 1e-9
+    page = run._repr_html_()
+    assert page.count("data:image/jpeg;base64") >= 8
+    assert "hit@1" in page
+    again = finetune.fit(run.encoder, train, loss="triplet", validation=test, **QUICK)
+    assert again.encoder.dim == 6
+    assert abs(again.report().before["map"] - run.report().after["map"]) < 1e-9
+
+
+def ranked_map(rows: Any, labels: Any) -> float:
+    """Mean average precision of each picture among the others, by plain loops."""
+    values = []
+    for query in range(len(rows)):
+        others = [row for row in range(len(rows)) if row != query]
+        others.sort(key=lambda row: -float(rows[query] @ rows[row]))
+        hits = [labels[row] == labels[query] for row in others]
+        places = [i + 1 for i, hit in enumerate(hits) if hit]
+        values.append(sum((i + 1) / place for i, place in enumerate(places)) / len(places))
+    return float(np.mean(values))
+
+
+def test_a_classifier_is_trained_and_served(train: datasets.Dataset, test: datasets.Dataset) -> None:
+    run = finetune.fit(
+        "efficientnet_lite0", train, loss="softmax", validation=test, augment="none", freeze=["norms", 0.5],
+        monitor="accuracy", **QUICK | {"epochs": 6},
+    )  # fmt: skip
+    encoder = run.encoder
+    assert encoder.labels == sorted(KINDS)
+    guessed = encoder.classify(test.images()).argmax(1)
+    accuracy = float((guessed == test.labels).mean())
+    assert accuracy == run.report().after["accuracy"] == run.history["accuracy"].max()
+    assert accuracy >= 0.75
+    untouched = finetune.network("efficientnet_lite0").state_dict()
+    after = torch.load(run.path / "best.pt", weights_only=True)["modules"]
+    same = {name for name, tensor in untouched.items() if torch.equal(tensor, after.get(f"embedder.network.{name}"))}
+    stages = rates.blocks(finetune.network("efficientnet_lite0"))
+    assert {name for names in stages[: round(len(stages) / 2)] for name in names} <= same
+    assert "blocks.6.0.conv_pw.weight" not in same
+    assert "blocks.6.0.bn1.running_mean" in same
+
+
+def test_every_loss_trains_a_network_of_torch(
+    small: finetune.Network, train: datasets.Dataset, grocery: datasets.Dataset
+) -> None:
+    before = {name: tensor.clone() for name, tensor in small.state_dict().items()}
+    given: dict[str, Any] = {**QUICK, "size": 32, "preprocess": pt.Preprocess("imagenet")}
+    for loss, more in (
+        ("softmax", {"augment": "none", "adversarial": "fgsm"}),
+        ("arcface", {"sampler": "balanced", "adversarial": "pgd"}),
+        ("infonce", {"augment": "simclr"}),
+        ("supcon", {"chunk_size": 4, "freeze": ()}),
+        ("proxy_anchor", {"head": "lda", "dim": 3}),
+        (finetune.losses.Contrastive(), {"sampler": finetune.samplers.PKBatches(train.labels, 2, 3)}),
+    ):
+        run = finetune.fit(small, train, loss=loss, **{**given, **more})
+        assert np.isfinite(run.history["loss"].iloc[1])
+        assert np.isfinite(run.encoder.encode(train.images())).all()
+    assert all(torch.equal(before[name], tensor) for name, tensor in small.state_dict().items())
+
+
+def test_the_result_does_not_depend_on_threads_and_an_interrupted_run_is_the_same(
+    small: finetune.Network, train: datasets.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: dict[str, Any] = {**QUICK, "size": 32, "epochs": 2, "loss": "contrastive", "save_every": 1}
+    first = finetune.fit(small, train, out=tmp_path / "a", **given)
+    pt.set_num_threads(2)
+    steps = 0
+    step = finetune.trainer.trainer.Optimization.step
+
+    def stop_in_the_second_epoch(*arguments: Any) -> Any:
+        nonlocal steps
+        steps += 1
+        if steps == 4:
+            raise RuntimeError("power cut")
+        return step(*arguments)
+
+    monkeypatch.setattr(finetune.trainer.trainer.Optimization, "step", stop_in_the_second_epoch)
+    with pytest.raises(RuntimeError, match="power cut"):
+        finetune.fit(small, train, out=tmp_path / "b", **given)
+    monkeypatch.undo()
+    second = finetune.fit(small, train, out=tmp_path / "b", **given)
+    files = [(run.model / "model.safetensors").read_bytes() for run in (first, second)]
+    assert files[0] == files[1]
+    with pytest.raises(ValueError, match=r"task.train.classes \(the run has 4, now 3: no longer 'Zucchini'\)"):
+        finetune.fit(small, train.subset(train.labels < 3), out=tmp_path / "b", **given)
+
+
+def test_a_guard_set_holds_the_weights_back(train: datasets.Dataset, test: datasets.Dataset) -> None:
+    run = finetune.fit(
+        "efficientnet_lite0", train, loss="proxy_anchor", guard=test, lr=0.05, freeze=(), **QUICK | {"epochs": 2}
+    )
+    facts = run.report().facts["guard"]
+    encoder = run.encoder
+    quality = ranked_map(encoder.encode(test.images()), test.labels)
+    assert facts["guard"] >= facts["guard_before"]
+    assert 0 <= facts["share"] < 1  # so high a rate ruins the network
+    assert abs(quality - facts["guard"]) < 1e-9
+
+
+def test_depth_and_rates() -> None:
+    network = finetune.network("vit_small_patch16_224", {"num_classes": 3}, weights="random", kind="image")
+    groups = rates.groups(network, 1.0, 0.5, 10.0)
+    assert groups[-1]["lr"] == 10.0
+    assert sum(len(group["params"]) for group in groups) == len(list(network.parameters()))
+    by_id = {id(p): group["lr"] for group in groups for p in group["params"]}
+    blocks = [by_id[id(network.get_parameter(f"blocks.{i}.attn.qkv.weight"))] for i in range(12)]
+    assert all(later == 2 * earlier for earlier, later in pairwise(blocks))
+    assert set(rates.freeze(network, "backbone")) == {n for n, _ in network.named_parameters()} - {
+        "head.weight", "head.bias",
+    }  # fmt: skip
+
+
+WRONG: list[tuple[Callable[[datasets.Dataset], Any], dict[str, Any], type[Exception], str]] = [
+    (lambda ds: datasets.Dataset(ds.paths), {}, ValueError, "expected labels to train with"),
+    (lambda ds: ds.subset(ds.labels == 0), {}, ValueError, "expected at least 2 classes with pictures, got 1"),
+    (
+        lambda ds: datasets.Dataset([*ds.paths, "不存在.jpg"], labels=[*ds.labels, 0]),
+        {},
+        FileNotFoundError,
+        r"1 of 17 pictures are not there: 不存在.jpg; .*existing\(\)",
+    ),
+    (lambda ds: ds, {"loss": "softmax", "dim": 3}, ValueError, "takes neither"),
+    (lambda ds: ds, {"loss": "magic"}, ValueError, "loss: expected one of arcface"),
+    (lambda ds: ds, {"loss": "infonce", "per_class": 3}, ValueError, "even per_class"),
+    (lambda ds: ds, {"freeze": "layer9.*"}, ValueError, "fits none"),
+    (lambda ds: ds, {"freeze": 1.0}, ValueError, "is everything frozen"),
+    (lambda ds: ds, {"dim": 10_000}, ValueError, "dim: expected 1 to"),
+    (lambda ds: ds.subset([0, 5, 9]), {"augment": "none"}, ValueError, "every class has one picture"),
+    (lambda ds: ds, {"patience": 1}, ValueError, "patience: expected a metric to watch"),
+]
+
+
+@pytest.mark.parametrize(("change", "more", "kind", "message"), WRONG)
+def test_wrong_data_is_named(
+    small: finetune.Network, train: datasets.Dataset, change: Any, more: dict[str, Any], kind: Any, message: str
+) -> None:
+    with pytest.raises(kind, match=message):
+        finetune.fit(small, change(train), **{**QUICK, "size": 32, "loss": "triplet", **more})
