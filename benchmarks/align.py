@@ -37,7 +37,7 @@ def agreement(dual: pt.DualEncoder, photos: pt.datasets.Dataset) -> float:
     images = dual.encode_images([folder / name for name in names])[[names.index(row["image"]) for row in rows]]
     texts = dual.encode_texts([row["caption"] for row in rows])
     truth = [float(row["mean_1_to_4"]) for row in rows]
-    return float(pt.evaluate.correlation((images * texts).sum(axis=1), truth).spearman)
+    return pt.evaluate.correlation((images * texts).sum(axis=1), truth).spearman.mean
 
 
 def line(name: str, dual: pt.DualEncoder, test: pt.datasets.Dataset, judged: pt.datasets.Dataset) -> list[float]:

@@ -44,6 +44,7 @@ def test_rows_and_columns_of_a_dataset() -> None:
     assert ds[0] == (Path("a/0.jpg"), "dog", ["one", "two"], None, {"price": 1, "tags": ["x"]})
     assert ds[-1].metadata == {"price": 4, "tags": ["y", "z"]}
     assert [sample.label for sample in ds] == ["dog", "cat", None, "dog"] == ds.column("label")
+    assert ds[1::2].to_records() == [ds.to_records()[1], ds.to_records()[3]]
     assert ds.captions == [["one", "two"], ["three"], [], []]
     assert (ds.counts(), ds.rare()) == ({"cat": 1, "dog": 2}, {"cat": 1})
     assert pickle.loads(pickle.dumps(ds)).to_records() == ds.to_records()
@@ -61,6 +62,11 @@ def test_a_dataset_cannot_be_changed() -> None:
         ds.labels = None  # type: ignore[misc]
     ds[0].captions.append("more")
     assert ds[0].captions == ["one", "two"]
+
+
+def test_numbers_of_classes_may_be_none() -> None:
+    ds = Dataset(["0.jpg", "1.jpg"], labels=[1, None], classes=["dog", "cat"])
+    assert (ds.labels.tolist(), ds.column("label")) == ([1, -1], ["cat", None])
 
 
 def test_subsets_keep_the_numbers_of_classes() -> None:
@@ -226,6 +232,11 @@ def test_a_gallery_takes_a_dataset(tmp_path: Path) -> None:
         report = gallery.add(cropped)
         assert (report.added, report.failed) == (1, 1)
         assert list(gallery)[-1].metadata == {"source": str(tmp_path / "green.png")}
+        outside = Dataset([tmp_path / "red.png", tmp_path / "blue.png"], boxes=[[900, 0, 904, 4], [1, 1, 4, 4]])
+        report = gallery.add(outside)
+        assert (report.added, report.failed) == (1, 1)
+        assert report.rows[-1][1] == "corrupt"
+        assert report.rows[-1][2].startswith(f"{tmp_path / 'red.png'}: expected a box that holds pixels of")
 
 
 def test_captions_need_captions(tmp_path: Path) -> None:

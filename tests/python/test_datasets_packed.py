@@ -80,6 +80,30 @@ def test_a_gallery_takes_what_is_packed(tmp_path: Path) -> None:
         assert item.metadata["source"] == str(tmp_path / "00000.tar" / "00001.png")
 
 
+def test_a_gallery_notes_what_was_cut_off(tmp_path: Path) -> None:
+    two_shards(tmp_path)
+    ds = WebDataset(tmp_path)
+    (tmp_path / "00001.tar").write_bytes((tmp_path / "00001.tar").read_bytes()[:600])
+    with Gallery.create(tmp_path / "g", ColourEncoder()) as gallery:
+        report = gallery.add(ds)
+        assert (report.added, report.failed) == (2, 2)
+        assert "the archive was cut off" in report.rows[-1][2]
+
+
+def test_numbered_classes_stay_in_order(tmp_path: Path) -> None:
+    members = {
+        f"{i}.{part}": encoded(i) if part == "png" else str(i).encode() for i in (10, 9, 2) for part in ("png", "cls")
+    }
+    ds = WebDataset(shard(tmp_path / "a.tar", members))
+    assert (ds.classes, ds.labels.tolist()) == (["2", "9", "10"], [2, 1, 0])
+
+
+def test_a_picture_that_occurs_twice_is_extracted_for_both(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(encoded(0))
+    assert Dataset([path, path], contents=[path, path]).extract(tmp_path / "out").paths == [path, path]
+
+
 def test_archives_that_are_damaged_or_odd(tmp_path: Path) -> None:
     path = shard(tmp_path / "a.tar", {"x/1.png": encoded(0), "x/1.cls": b"7", "y/1.JPG": encoded(1), "y/1.cls": b"5",
                                       "2.json": b"{}", "__meta__.json": b"[]"})  # fmt: skip
@@ -192,6 +216,10 @@ def test_clip_retrievals_folder(tmp_path: Path) -> None:
     assert np.array_equal(read.images, images)
     assert np.array_equal(read.texts, images * 2)
     assert read.metadata == facts
+    with pytest.raises(ValueError, match="img_emb: expected at most 1 parts to replace, got 13; remove them"):
+        EmbeddingFolder(images).write(tmp_path / "e")
+    with pytest.raises(ValueError, match="text_emb: expected at most 0 parts to replace, got 13; remove them"):
+        EmbeddingFolder(images).write(tmp_path / "e", rows_per_part=2)
     (tmp_path / "e/img_emb/img_emb_12.npy").unlink()
     with pytest.raises(ValueError, match="as many vectors as rows of metadata, got"):
         EmbeddingFolder.read(tmp_path / "e")

@@ -85,9 +85,15 @@ def hostile(marker: Path) -> dict[str, bytes]:
         "a type as data": b"cnumpy\nndarray\n.",
         "an attribute by dots": b"\x80\x04\x8c\x05numpy\x8c\x0dndarray.dumps\x93.",
         "state for a type": b"cnumpy\nndarray\n}b.",
+        "state for a reader of ours": b"cnumpy.core.multiarray\nscalar\n(N}U\x08__init__cnumpy\ndtype\nstb.",
+        "state for what was read": array[:-1] + b"}b.",
         "encode by another codec": b"c_codecs\nencode\n(X\x01\x00\x00\x00xX\x03\x00\x00\x00hextR.",
         "persistent id": b"Pabc\n.",
         "extension": b"\x80\x02\x82\x01.",
+        "deep key": b"\x80\x02})" + b"\x85" * 1_000_000 + b"Ns.",
+        "deep key by the memo": b"\x80\x04})" + b"\x85\x94" * 1_000_000 + b"Ns.",
+        "wide key": b"\x80\x02})" + b"2\x86" * 60 + b"Ns.",
+        "wide key by the memo": b"\x80\x04})" + b"\x94" + b"".join(b"h%c\x86\x94" % n for n in range(60)) + b"Ns.",
         "memo without end": b"\x80\x02]r\xff\xff\xff\x7f.",
         "itself": b"]q\x00h\x00a.",
         "cut array": array[:-9] + b".",
@@ -108,6 +114,15 @@ def test_hostile_pickles_are_refused(tmp_path: Path, name: str) -> None:
     assert not (tmp_path / "ran").exists()
 
 
+def test_a_refused_pickle_leaves_nothing_behind(tmp_path: Path) -> None:
+    path = tmp_path / "v.pkl"
+    path.write_bytes(hostile(tmp_path)["state for a reader of ours"])
+    with pytest.raises(ValueError, match="damaged file or none"):
+        read_pickle(path)
+    path.write_bytes(pickle.dumps(np.float32(3)))
+    assert read_pickle(path) == 3
+
+
 def test_what_is_refused_is_named(tmp_path: Path) -> None:
     path = tmp_path / "v.pkl"
     for name, message in (
@@ -115,6 +130,9 @@ def test_what_is_refused_is_named(tmp_path: Path) -> None:
         ("memo without end", "got a memo number of 2147483647 at byte 3"),
         ("array of plain objects", r"got an array of 'O8'"),
         ("encode by another codec", "got a call of encode with 'hex'"),
+        ("extension", "got an extension code"),
+        ("wide key", "got tuples within tuples without end"),
+        ("deep key by the memo", "got tuples within tuples without end"),
         ("itself", "got a container that holds itself"),
         ("a type as data", "got a type in place of data"),
     ):

@@ -105,6 +105,16 @@ def test_lists_of_captions_in_json(tmp_path: Path) -> None:
     path = lines(tmp_path / "t.jsonl", *map(json.dumps, rows))
     ds = Table(path)
     assert (ds.captions, ds.metadata["extra"]) == ([["a", "b"], []], [None, 1])
+    lines(path, json.dumps({"image": "0.jpg", "caption": {"raw": "a"}}), json.dumps({"image": "1.jpg", "caption": "b"}))
+    assert Table(path).captions == [["a"], ["b"]]
+
+
+def test_texts_by_language_are_no_captions(data: Path) -> None:
+    ds = Table(data / "emoji" / "emoji.jsonl")
+    assert ds.captions is None
+    assert ds[0].metadata["text"]["zh"]["label"] == "嘿嘿"
+    with pytest.raises(ValueError, match="expected a column 'text' for caption="):
+        Table(data / "emoji" / "emoji.jsonl", caption="text")
 
 
 def test_pictures_named_twice(tmp_path: Path) -> None:
@@ -113,6 +123,9 @@ def test_pictures_named_twice(tmp_path: Path) -> None:
         Table(path)
     lines(path, "path,caption,split", "0.jpg,a,train", "0.jpg,b,test")
     with pytest.raises(ValueError, match=r"row 1 gives its picture the split 'test', an earlier row 'train'"):
+        Table(path)
+    lines(path, "path,caption,label", "0.jpg,a,", "0.jpg,b,cat")
+    with pytest.raises(ValueError, match=r"row 1 gives its picture the label 'cat', an earlier row ''"):
         Table(path)
 
 

@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch")
 
 import pictrieve as pt  # noqa: E402
 from pictrieve import datasets, finetune  # noqa: E402
-from pictrieve.finetune import rates, starting  # noqa: E402
+from pictrieve.finetune import measuring, rates, starting  # noqa: E402
 
 KINDS = ("Golden-Delicious", "Lemon", "Zucchini", "Oatly-Oat-Milk")
 QUICK: dict[str, Any] = {"size": 64, "epochs": 1, "batch_size": 8, "show_progress_bar": False}
@@ -132,6 +132,7 @@ def test_every_loss_trains_a_network_of_torch(
         ("infonce", {"augment": "simclr"}),
         ("supcon", {"chunk_size": 4, "freeze": ()}),
         ("proxy_anchor", {"head": "lda", "dim": 3}),
+        ("siglip", {"dim": 20, "freeze": None}),  # more directions than pictures
         (finetune.losses.Contrastive(), {"sampler": finetune.samplers.PKBatches(train.labels, 2, 3)}),
     ):
         run = finetune.fit(small, train, loss=loss, **{**given, **more})
@@ -179,6 +180,51 @@ def test_a_guard_set_holds_the_weights_back(train: datasets.Dataset, test: datas
     assert abs(quality - facts["guard"]) < 1e-9
 
 
+def test_a_guard_set_holds_back_the_projection_of_the_model_too(
+    small: finetune.Network, train: datasets.Dataset, test: datasets.Dataset
+) -> None:
+    given: dict[str, Any] = QUICK | {"size": 32}
+    encoder = finetune.fit(small, train, dim=6, preprocess=pt.Preprocess("imagenet"), **given).encoder
+    before = ranked_map(encoder.encode(test.images()), test.labels)
+    run = finetune.fit(encoder, train, guard=test, lr=0.05, head_rate=100.0, **given)
+    facts = run.report().facts["guard"]
+    assert abs(facts["guard_before"] - before) < 1e-9
+    assert facts["guard"] >= before
+    assert abs(ranked_map(run.encoder.encode(test.images()), test.labels) - facts["guard"]) < 1e-9
+
+
+def test_the_users_generators_and_loss_are_left_alone(
+    small: finetune.Network, train: datasets.Dataset, test: datasets.Dataset
+) -> None:
+    torch.manual_seed(5)
+    loss = finetune.losses.ProxyAnchor(4, small.dim)
+    proxies, state = loss.proxies.detach().clone(), torch.get_rng_state()
+    finetune.fit(small, train, loss=loss, augment=pt.Augmentation("simclr"), **QUICK | {"size": 32})
+    assert torch.equal(loss.proxies, proxies)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_queries_search_the_gallery_without_themselves(train: datasets.Dataset) -> None:
+    rows = np.arange(len(train))
+    roles = datasets.Dataset(train.paths, labels=train.labels, is_query=rows % 2 == 0, is_gallery=rows % 3 != 0)
+    encoder = pt.ImageEncoder("efficientnet_lite0")
+    vectors = encoder.encode(train.images())
+    values = {}
+    for query in np.flatnonzero(roles.is_query):
+        gallery = [row for row in np.flatnonzero(roles.is_gallery) if row != query]
+        gallery.sort(key=lambda row: -float(vectors[query] @ vectors[row]))
+        places = [i + 1 for i, row in enumerate(gallery) if train.labels[row] == train.labels[query]]
+        values[str(train.paths[query])] = float(np.mean([(i + 1) / place for i, place in enumerate(places)]))
+    search = measuring.Search(roles)
+    assert abs(search.measure(encoder)["map"] - np.mean(list(values.values()))) < 1e-9
+    worst = search.worst(encoder, 3)
+    assert [round(one["score"], 9) for one in worst] == [round(value, 9) for value in sorted(values.values())[:3]]
+    for one in worst:
+        assert values[one["query"]] == pytest.approx(one["score"])
+        assert one["query"] not in one["found"]
+        assert len(one["found"]) == 5
+
+
 def test_depth_and_rates() -> None:
     network = finetune.network("vit_small_patch16_224", {"num_classes": 3}, weights="random", kind="image")
     groups = rates.groups(network, 1.0, 0.5, 10.0)
@@ -205,9 +251,34 @@ WRONG: list[tuple[Callable[[datasets.Dataset], Any], dict[str, Any], type[Except
     (lambda ds: ds, {"loss": "magic"}, ValueError, "loss: expected one of arcface"),
     (lambda ds: ds, {"loss": "infonce", "per_class": 3}, ValueError, "even per_class"),
     (lambda ds: ds, {"freeze": "layer9.*"}, ValueError, "fits none"),
-    (lambda ds: ds, {"freeze": 1.0}, ValueError, "is everything frozen"),
+    (lambda ds: ds, {"freeze": 1.0}, ValueError, "nothing of the encoder is left to train"),
+    (lambda ds: ds, {"freeze": ["*"], "loss": "softmax"}, ValueError, "is everything frozen"),
+    (lambda ds: ds, {"loss": "mse"}, ValueError, "loss: expected one of arcface"),
+    (lambda ds: ds, {"loss": "softmax", "loss_settings": {"margin": 1}}, ValueError, "among label_smoothing, got marg"),
+    (lambda ds: ds, {"loss": finetune.losses.SupCon(), "loss_settings": {"margin": 1}}, ValueError, "with a module"),
+    (lambda ds: ds, {"head": "lda"}, ValueError, "head: 'lda' starts a projection"),
+    (lambda ds: ds, {"batch_size": 4}, ValueError, "at least two classes of per_class pictures, got 4 and 4"),
+    (lambda ds: ds, {"sampler": finetune.samplers.PKBatches([0, 1], 2, 2, world=2)}, ValueError, "those of this proc"),
+    (
+        lambda ds: datasets.Dataset([*ds.paths, ds.paths[0]], labels=[*ds.labels, -1]),
+        {"sampler": finetune.samplers.PKBatches([0, 1], 2, 2)},
+        ValueError,
+        "sampler: its rows are those of all 17 pictures, of which 16 have a label",
+    ),
+    (
+        lambda ds: ds,
+        {"guard": datasets.Dataset(["不存在.jpg", "b.jpg"], labels=[0, 0])},
+        FileNotFoundError,
+        "2 of 2 pictures are not there: 不存在.jpg",
+    ),
     (lambda ds: ds, {"dim": 10_000}, ValueError, "dim: expected 1 to"),
     (lambda ds: ds.subset([0, 5, 9]), {"augment": "none"}, ValueError, "every class has one picture"),
+    (lambda ds: str(ds.paths[0].parent), {}, TypeError, "train: expected a data set, such as datasets.ImageFolder"),
+    (lambda ds: ds, {"loss": finetune.losses.Triplet}, TypeError, "loss: expected a name or a module"),
+    (lambda ds: ds, {"learning_rate": 1}, TypeError, "settings among accumulate, .* got learning_rate"),
+    (lambda ds: ds, {"size": 0}, ValueError, "size: expected at least 1 pixel, got 0"),
+    (lambda ds: ds, {"head_rate": 0}, ValueError, "head_rate: expected a factor above 0"),
+    (lambda ds: ds, {"layer_decay": 1.5}, ValueError, "layer_decay: expected a factor above 0, up to 1"),
     (lambda ds: ds, {"patience": 1}, ValueError, "patience: expected a metric to watch"),
 ]
 

@@ -78,6 +78,31 @@ def test_ctrl_c_saves_after_the_step_and_the_same_call_goes_on(tmp_path: Path) -
     assert rest.calls == 3 * 8 - 6
 
 
+def test_a_second_ctrl_c_tears_a_step_apart_and_it_is_not_saved(tmp_path: Path) -> None:
+    class Torn(Sums):
+        def loss(self, batch: Any) -> dict[str, torch.Tensor]:
+            if self.calls == 4:
+                signal.raise_signal(signal.SIGINT)
+                self.modules[0].weight.data += 1
+                signal.raise_signal(signal.SIGINT)
+            return super().loss(batch)
+
+    whole = Trainer(Sums(), settings(tmp_path / "whole")).run()
+    with pytest.raises(KeyboardInterrupt):
+        Trainer(Torn(), settings(tmp_path / "stopped")).run()
+    assert_same(whole, Trainer(Sums(), settings(tmp_path / "stopped")).run())
+
+
+def test_starting_over_forgets_the_old_report(tmp_path: Path) -> None:
+    Trainer(Sums(), settings(tmp_path / "run")).run()
+    broken = Sums()
+    broken.nan_at = 1
+    with pytest.raises(FloatingPointError):
+        Trainer(broken, settings(tmp_path / "run", resume=False)).run()
+    with pytest.raises(FileNotFoundError, match="expected the folder of a finished training"):
+        Run(tmp_path / "run")
+
+
 def test_ctrl_c_while_evaluating_loses_nothing(tmp_path: Path) -> None:
     class Impatient(Sums):
         evaluations = 0

@@ -43,6 +43,8 @@ def as_labels(labels: Any, classes: Sequence[str], length: int) -> tuple[NDArray
     if len(classes) == 0:
         return number_by_value(labels)
     numbers = np.asarray(labels)
+    if numbers.dtype == object:
+        numbers = np.array([-1 if is_nothing(label) else label for label in labels])
     if numbers.dtype.kind not in "iu":
         raise ValueError(f"labels: expected whole numbers that count into classes, got {numbers.dtype}; leave classes")
     wrong = np.flatnonzero((numbers < -1) | (numbers >= len(classes)))

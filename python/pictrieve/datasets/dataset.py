@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -115,8 +115,14 @@ class Dataset:
         """Count the pictures."""
         return len(self.paths)
 
-    def __getitem__(self, row: int) -> Sample:
-        """Give one row; its label is the name of the class, or None."""
+    @overload
+    def __getitem__(self, row: int) -> Sample: ...
+    @overload
+    def __getitem__(self, row: slice) -> Dataset: ...
+    def __getitem__(self, row: int | slice) -> Sample | Dataset:
+        """Give one row, whose label is the name of the class, or None; of a slice the subset."""
+        if isinstance(row, slice):
+            return self.subset(range(len(self))[row])
         row = range(len(self))[row]
         label = None if self.labels is None or self.labels[row] < 0 else self.classes[self.labels[row]]
         box = None if self.boxes is None or np.isnan(self.boxes[row, 0]) else self.boxes[row]

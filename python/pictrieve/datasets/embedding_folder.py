@@ -63,16 +63,23 @@ class EmbeddingFolder:
         return cls(images, texts, facts)
 
     def write(self, folder: StrPath, rows_per_part: int = _ROWS) -> None:
-        """Write the layout that `read` and clip-retrieval read; existing parts of the same name are replaced.
+        """Write the layout that `read` and clip-retrieval read; parts of the same name are replaced.
 
         Raises:
             ImportError: Metadata needs pyarrow: the extra "datasets".
-            ValueError: A column of another length.
+            ValueError: A column of another length, or parts in the folder that are not replaced.
         """
         for name, column in (("texts", self.texts), *self.metadata.items()):
             if column is not None and len(column) != len(self):
                 raise ValueError(f"{name}: expected {len(self)} rows, got {len(column)}")
         root = Path(folder)
+        kept = {"img_emb": self.images is not None, "text_emb": self.texts is not None, "metadata": bool(self.metadata)}
+        for kind, written in kept.items():
+            there = _parts(root / kind, "parquet" if kind == "metadata" else "npy")
+            if len(there) > (parts := -(-len(self) // rows_per_part) if written else 0):
+                raise ValueError(
+                    f"{root / kind}: expected at most {parts} parts to replace, got {len(there)}; remove them"
+                )
         for part, first in enumerate(range(0, len(self), rows_per_part)):
             rows = slice(first, first + rows_per_part)
             for kind, vectors in (("img_emb", self.images), ("text_emb", self.texts)):

@@ -12,7 +12,16 @@ from pictrieve.datasets.columns import is_nothing
 from pictrieve.datasets.counts import finished
 from pictrieve.datasets.dataset import Dataset
 from pictrieve.datasets.reading import SUFFIXES, StrPath, folder_of, read_table
-from pictrieve.datasets.table_columns import CAPTIONS, LABELS, all_names, caption_columns, captions_of, first_of, typed
+from pictrieve.datasets.table_columns import (
+    CAPTIONS,
+    LABELS,
+    all_names,
+    caption_columns,
+    captions_of,
+    first_of,
+    typed,
+    without_objects,
+)
 
 _SPLITS = {
     "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val",
@@ -143,7 +152,7 @@ def _metadata_rows(path: Path) -> Rows:
 
 def _joined(ds: Dataset, rows: list[dict[str, Any]]) -> Dataset:
     names = all_names(rows)
-    captions, label = caption_columns(names, CAPTIONS), first_of(names, LABELS)
+    captions, label = caption_columns(without_objects(rows, names), CAPTIONS), first_of(names, LABELS)
     facts = {key: typed([row.get(key) for row in rows]) for key in names if key not in (*captions, label)}
     labels = None if label is None else typed([row.get(label) for row in rows])
     if labels is not None and all(map(is_nothing, labels)):

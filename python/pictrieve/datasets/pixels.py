@@ -71,12 +71,13 @@ def crop(image: NDArray[np.uint8], box: NDArray[np.float32]) -> NDArray[np.uint8
 
 def unpack(ds: Dataset, folder: Path) -> list[Path]:
     """Write the contents of a data set to files; see `Dataset.extract`."""
+    files: list[Path] = []
     written: dict[Path, int] = {}
     for row, path in enumerate(ds.paths):
         content = ds.contents[row] if ds.contents is not None else path
         target = folder.joinpath(*path.parts[-2:])
         if isinstance(content, Path | str):  # a file already
-            written[Path(content)] = row
+            files.append(Path(content))
             continue
         if not isinstance(content, bytes):
             content, target = _core.encode_png(pixels(content)), target.with_suffix(".png")
@@ -87,4 +88,5 @@ def unpack(ds: Dataset, folder: Path) -> list[Path]:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(content)
         written[target] = row
-    return list(written)
+        files.append(target)
+    return files

@@ -18,6 +18,8 @@ from pictrieve.datasets.reading import StrPath
 _NUMPY = tuple(f"numpy.{core}.{module}" for core in ("core", "_core") for module in ("multiarray", "numeric"))
 _PLAIN_DTYPE = re.compile(r"[biufSU][0-9]{1,6}")
 _BY_CODE = {operation.code: operation for operation in pickletools.opcodes}
+_MAX_DEPTH = 1000
+_Nest = tuple[int, int]  # of a value how deep tuples are inside of each other, and how many values are in them
 
 
 def read_pickle(path: StrPath) -> Any:
@@ -31,7 +33,7 @@ def read_pickle(path: StrPath) -> Any:
     """
     data = Path(path).read_bytes()
     try:
-        _check_memo(data)
+        _check(data)
         return _plain(_Reader(io.BytesIO(data), encoding="latin1").load(), {})
     except _RefusedError as error:
         raise ValueError(
@@ -47,11 +49,45 @@ class _RefusedError(Exception):
     """What stands in the pickle and is no data."""
 
 
-def _check_memo(data: bytes) -> None:
-    """Refuse what would make pickle reserve memory without end."""
+def _check(data: bytes) -> None:
+    """Refuse what would make pickle reserve memory, or hash tuples as keys of a dict, without end.
+
+    Follows pickle's stack, of each value only what its hash visits: all that is inside of a tuple.
+    """
+    stack: list[_Nest] = []
+    marks: list[int] = []
+    memo: dict[int, _Nest] = {}
     for operation, argument, position in _operations(data):
-        if operation.name.endswith("PUT") and not 0 <= int(argument or 0) <= len(data):
+        name = operation.name
+        if name.startswith("EXT"):
+            raise _RefusedError("an extension code")
+        if name.endswith("PUT") and not 0 <= int(argument or 0) <= len(data):
             raise _RefusedError(f"a memo number of {argument} at byte {position}")
+        if name == "MARK":
+            marks.append(len(stack))
+        elif name.endswith("PUT") or name == "MEMOIZE":
+            memo[len(memo) if name == "MEMOIZE" else argument] = stack[-1]
+        elif name.endswith("GET"):
+            stack.append(memo[argument])
+        else:
+            _follow(operation, stack, marks, 100 * len(data))
+
+
+def _follow(operation: pickletools.OpcodeInfo, stack: list[_Nest], marks: list[int], most: int) -> None:
+    name, before = operation.name, operation.stack_before
+    marked = pickletools.markobject in before or (name == "POP" and marks[-1:] == [len(stack)])
+    first = marks.pop() if marked else len(stack) - len(before)
+    taken = stack[first:]
+    del stack[first:]
+    if name == "DUP":
+        stack += taken * 2
+    elif "TUPLE" in name or name == "FROZENSET":
+        depth, size = 1 + max((deep for deep, _ in taken), default=0), 1 + sum(many for _, many in taken)
+        if depth > _MAX_DEPTH or size > most:
+            raise _RefusedError("tuples within tuples without end")
+        stack.append((depth, size))
+    elif name not in ("APPENDS", "SETITEMS", "ADDITEMS"):  # these leave their container below the mark
+        stack += [(1, 1)] * len(operation.stack_after)
 
 
 def _operations(data: bytes) -> Iterator[tuple[pickletools.OpcodeInfo, Any, int]]:
@@ -82,7 +118,14 @@ class _Reader(pickle.Unpickler):
         raise _RefusedError(f"{module}.{name}")
 
 
-class _Dtype:
+class _Stand:
+    """Stands for something of NumPy's. A pickle may not give it state, least of all to the class itself."""
+
+    def __setstate__(self, state: Any) -> None:
+        raise _RefusedError(f"state for {type(self).__name__}")
+
+
+class _Dtype(_Stand):
     """Reads `numpy.dtype("i8", False, True)` and its state, whose second part is the byte order."""
 
     value: np.dtype[Any]
@@ -100,7 +143,7 @@ class _Dtype:
         self.value = self.value.newbyteorder(order)
 
 
-class _Array:
+class _Array(_Stand):
     """Reads `_reconstruct(ndarray, (0,), b"b")` and its state: version, shape, dtype, column order, bytes."""
 
     def __init__(self, *_: Any) -> None:
@@ -111,7 +154,7 @@ class _Array:
         self.value = _values(data, dtype).reshape(shape, order="F" if by_columns else "C").copy()
 
 
-class _Buffer:
+class _Buffer(_Stand):
     """Reads `_frombuffer(bytes, dtype, shape, order)`, which the fifth protocol has instead."""
 
     def __init__(self, data: Any, dtype: Any, shape: Any, order: Any, *_: Any) -> None:
@@ -120,14 +163,14 @@ class _Buffer:
         self.value = _values(data, dtype).reshape(shape, order=order).copy(order)
 
 
-class _Scalar:
+class _Scalar(_Stand):
     """Reads `scalar(dtype, bytes)`: one number of NumPy's."""
 
     def __init__(self, dtype: Any, data: Any = b"") -> None:
         self.value = _values(data, dtype)[0].item()
 
 
-class _Bytes:
+class _Bytes(_Stand):
     """Reads `encode(text, "latin1")` and `bytes()`, as Python 3 writes bytes in pickles that Python 2 can read."""
 
     def __init__(self, text: Any = "", encoding: Any = "latin1") -> None:

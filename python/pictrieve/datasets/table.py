@@ -22,6 +22,7 @@ from pictrieve.datasets.table_columns import (
     captions_of,
     chosen,
     typed,
+    without_objects,
 )
 
 Rows = list[dict[str, Any]]
@@ -69,9 +70,10 @@ def Table(
             f"{shown}: expected a column {usual} or image=, got {', '.join(map(repr, names)) or 'no rows'}"
         )
     labels, splits = chosen(names, label, LABELS, "label", shown), chosen(names, split, SPLITS, "split", shown)
+    texts = without_objects(rows, names)
     if caption is not None:
-        chosen(names, caption, (), "caption", shown)
-    captions = caption_columns(names, CAPTIONS if caption is None else [caption])
+        chosen(texts, caption, (), "caption", shown)
+    captions = caption_columns(texts, CAPTIONS if caption is None else [caption])
     box = next((four for four in BOXES if all(one in names for one in four)), None)
     same = [column for column in (labels, splits) if column is not None]
     groups = _grouped(rows, path, box or (), same, bool(captions), shown)
@@ -147,10 +149,10 @@ def _cells(groups: list[Rows], column: str, *, several: bool) -> list[Any]:
 def _check_same(first: dict[str, Any], other: dict[str, Any], columns: list[str], number: int, shown: str) -> None:
     """Refuse a picture that is in two splits or of two classes."""
     for column in columns:
-        if first.get(column) != other.get(column) and not is_nothing(first.get(column)):
+        one, another = first.get(column), other.get(column)
+        if one != another and not (is_nothing(one) and is_nothing(another)):
             raise ValueError(
-                f"{shown}: row {number} gives its picture the {column} {other.get(column)!r}, "
-                f"an earlier row {first[column]!r}"
+                f"{shown}: row {number} gives its picture the {column} {another!r}, an earlier row {one!r}"
             )
 
 

@@ -14,6 +14,7 @@ IMAGES = ("path", "image", "file_name", "filename", "image_path", "img_path", "f
 CAPTIONS = ("caption", "captions", "text", "texts", "sentence", "sentences")
 LABELS = ("label", "class")
 SPLITS = ("split",)
+_TEXTS = ("raw", "caption", "text")  # of a caption that is an object
 BOXES = (("x_1", "y_1", "x_2", "y_2"), ("x1", "y1", "x2", "y2"), ("xmin", "ymin", "xmax", "ymax"))
 _WHOLE = re.compile(r"-?(0|[1-9][0-9]{0,17})")
 _DECIMAL = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
@@ -56,17 +57,22 @@ def captions_of(row: dict[str, Any], columns: Sequence[str]) -> list[str]:
     found: list[str] = []
     for name in columns:
         cell = row.get(name)
-        if isinstance(cell, str) or not isinstance(cell, Iterable):
-            found += [] if is_nothing(cell) else [str(cell)]
-        else:
-            found += [_text_of(one) for one in cell if not is_nothing(one)]
+        cells = cell if isinstance(cell, Iterable) and not isinstance(cell, str | dict) else [cell]
+        found += [_text_of(one) for one in cells if not is_nothing(one)]
     return found
 
 
+def without_objects(rows: Sequence[dict[str, Any]], names: Iterable[str]) -> list[str]:
+    """Leave out columns of JSON objects that are no captions, such as texts by language."""
+
+    def is_other(cell: Any) -> bool:
+        return isinstance(cell, dict) and not any(key in cell for key in _TEXTS)
+
+    return [name for name in names if not any(is_other(row.get(name)) for row in rows)]
+
+
 def _text_of(value: Any) -> str:
-    if isinstance(value, dict):
-        return str(value.get("raw", value.get("caption", value.get("text", ""))))
-    return str(value)
+    return str(next((value[key] for key in _TEXTS if key in value), "")) if isinstance(value, dict) else str(value)
 
 
 def typed(cells: list[Any]) -> list[Any]:

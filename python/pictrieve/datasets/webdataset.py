@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from pictrieve.datasets.counts import finished
 from pictrieve.datasets.dataset import Dataset
 from pictrieve.datasets.reading import SUFFIXES, StrPath
+from pictrieve.datasets.table_columns import typed
 
 _CAPTION, _LABEL, _JSON = ".txt", ".cls", ".json"
 
@@ -81,7 +82,7 @@ def WebDataset(shards: StrPath | Iterable[StrPath], *, name: str | None = None) 
     ds = Dataset(
         [path / parts["name"] for path, _, parts in kept],
         name=name or paths[0].stem,
-        labels=labels if any(label is not None for label in labels) else None,
+        labels=typed(labels) if any(label is not None for label in labels) else None,
         captions=texts if any(text is not None for text in texts) else None,
         metadata={key: [row.get(key) for row in facts] for key in names if key not in ("caption", "label")},
         contents=TarPictures([parts["picture"] for _, _, parts in kept]),

@@ -145,7 +145,7 @@ class AlignedSpace:
         sides = [Whitening(parts[f"{side}.mean"], parts[f"{side}.matrix"]) for side in _SIDES]
         if len({len(side.matrix) for side in sides}) > 1 or any(s.matrix.shape[1:] != s.mean.shape for s in sides):
             raise _core.FormatError(f"{path}: expected two heads of one length, got {[s.matrix.shape for s in sides]}")
-        return Heads(*sides, float(self._notes["label_weight"]))
+        return Heads(sides[0], sides[1], float(self._notes["label_weight"]))
 
 
 def save(folder: Path, image_encoder: ImageEncoder, text_encoder: TextEncoder, heads: Heads) -> None:
@@ -161,7 +161,8 @@ def save(folder: Path, image_encoder: ImageEncoder, text_encoder: TextEncoder, h
 
 def projected(rows: Floats, head: Whitening) -> Floats:
     """Apply a head to unit rows `(n, d)`; unit rows `(n, dim)`."""
-    made: Floats = (rows - head.mean) @ head.matrix.T
+    centred: Floats = rows - head.mean
+    made: Floats = centred @ head.matrix.T
     made /= np.maximum(np.linalg.norm(made, axis=1, keepdims=True), np.float32(1e-30))
     return made
 

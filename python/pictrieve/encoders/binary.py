@@ -95,7 +95,8 @@ class BinaryEncoder(Portable):
 
     def project(self, rows: Floats) -> Floats:
         """Give `(n, bits)` float32 of unit rows `(n, dim)` of `image_encoder`; the bits are their signs."""
-        projected: Floats = (rows - self._head.mean) @ self._head.matrix.T
+        centred: Floats = rows - self._head.mean
+        projected: Floats = centred @ self._head.matrix.T
         return projected
 
     def codes(self, rows: Floats) -> NDArray[np.uint8]:

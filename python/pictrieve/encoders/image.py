@@ -44,8 +44,8 @@ class ImageEncoder(Portable):
 
     Args:
         model: A name from `list_models()`; a directory of transformers, timm, open_clip, torchvision or
-            `save_pretrained`; a TorchScript file, whose program is run, so name only one that you trust; or one of
-            OpenAI's CLIP files, whose program is not.
+            `save_pretrained`; a TorchScript file, or a directory with one as model.ts, whose program is run, so name
+            only what you trust; or one of OpenAI's CLIP files, whose program is not.
         pooling: None for what the network itself gives for a picture; or how to pool its last feature map: "avg",
             "max", "gem" (generalised mean of power 3), "rmac", "spoc" or "flatten"; or "cls", the class token of a
             vision transformer.

@@ -3,12 +3,19 @@
 from pictrieve.finetune import losses, samplers, trainer
 from pictrieve.finetune.adversarial import Adversarial
 from pictrieve.finetune.align import align
+from pictrieve.finetune.autoencoder import autoencoder
+from pictrieve.finetune.distill import distill
+from pictrieve.finetune.feedback import learn_from_feedback
 from pictrieve.finetune.fit import fit
+from pictrieve.finetune.gan import gan
 from pictrieve.finetune.hashing import hashing
 from pictrieve.finetune.linear_classifier import Accuracy, LinearClassifier
 from pictrieve.finetune.linear_probe import linear_probe
+from pictrieve.finetune.marks import Judgement
+from pictrieve.finetune.multitask import multitask
 from pictrieve.finetune.network import Network, network
 from pictrieve.finetune.prototypes import Episodes, episodes, prototypes
+from pictrieve.finetune.self_supervised import self_supervised
 from pictrieve.finetune.task import Batches, Task
 from pictrieve.finetune.trainer import Callback, Report, Run, Settings, Trainer
 
@@ -18,6 +25,7 @@ __all__ = [
     "Batches",
     "Callback",
     "Episodes",
+    "Judgement",
     "LinearClassifier",
     "Network",
     "Report",
@@ -26,13 +34,19 @@ __all__ = [
     "Task",
     "Trainer",
     "align",
+    "autoencoder",
+    "distill",
     "episodes",
     "fit",
+    "gan",
     "hashing",
+    "learn_from_feedback",
     "linear_probe",
     "losses",
+    "multitask",
     "network",
     "prototypes",
     "samplers",
+    "self_supervised",
     "trainer",
 ]

@@ -23,7 +23,7 @@ from pictrieve.models import imagenet_classes
 HELD_OUT = 0.12  # of the pictures, at most 1,000: what the label space's weight is chosen on
 _MOST_HELD_OUT = 1000
 _WEIGHTS = (0.0, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.3)
-_STEPS = 300  # at least, where the caller names no epochs
+_EPOCHS, _STEPS = 60, 300  # at least, where the caller names no epochs
 
 
 def align(
@@ -58,7 +58,7 @@ def align(
         dim: Length of the heads' vectors.
         dropout: Share of the inputs' numbers that are dropped in training.
         label_space: "auto", or the weight of the label space beside the heads; 0 leaves it out.
-        epochs: Passes over the pictures; None for 30, or more where that is less than 300 steps.
+        epochs: Passes over the pictures; None for 60, or more where that is less than 300 steps.
         batch_size: Pictures of a batch, of all processes together.
         lr: Learning rate at its height.
         seed: Of everything random.
@@ -88,10 +88,8 @@ def align(
     if n < 2:
         raise ValueError(f"pairs: expected 2 captioned pictures or more, got {n}")
     checked = None if validation is None else read_pairs(validation, image, text, name="validation", **common)
-    steps = max(n // batch_size, 1)
-    known = Settings(
-        epochs=epochs or max(30, -(-_STEPS // steps)), lr=lr, seed=seed, out=out, **{"weight_decay": 0.05, **settings}
-    )
+    passes = epochs or max(_EPOCHS, -(-_STEPS // max(n // batch_size, 1)))
+    known = Settings(epochs=passes, lr=lr, seed=seed, out=out, **{"weight_decay": 0.05, **settings})
     facts = {"batch_size": batch_size, "dim": dim, "dropout": dropout, "label_space": label_space}
     run = Trainer(Alignment(image, text, train, checked, facts, seed), known).run()
     return DualEncoder.from_pretrained(str(run.model.absolute()))
@@ -133,6 +131,7 @@ class Alignment(Task):
         if len(self._held_out):
             made["probe"] = Towers(train, facts["dim"], facts["dropout"])
         self.modules = nn.ModuleDict(made)
+        self._served, self._probe = made["served"], made.get("probe")
         given = facts["label_space"]
         self._label_weight = 0.0 if given == "auto" else float(given)
         n, size = len(train.images), min(facts["batch_size"], len(train.images))
@@ -149,14 +148,20 @@ class Alignment(Task):
     def loss(self, batch: Any) -> Loss:
         """Compute the loss of the heads; that of the others is added, and moves nothing of these."""
         images, texts, seen = batch
-        pair_loss: Tensor = self.modules["served"](images, texts)
-        if "probe" not in self.modules or seen.sum() < 2:
+        pair_loss: Tensor = self._served(images, texts)
+        if self._probe is None or seen.sum() < 2:
             return pair_loss
-        return {"loss": pair_loss + self.modules["probe"](images[seen], texts[seen]), "pair_loss": pair_loss}
+        return {"loss": pair_loss + self._probe(images[seen], texts[seen]), "pair_loss": pair_loss}
 
     def evaluate(self) -> dict[str, float]:
         """Measure the validation pictures in the space that is served."""
-        return self._measured(self._validation, self._towers("served"), self._label_weight)
+        pairs, weight = self._validation, self._label_weight
+        if pairs is None:
+            return {}
+        heads = self._served.heads(weight)
+        rows = aligned.projected(pairs.images, heads.image), aligned.projected(pairs.texts, heads.text)
+        labels = pairs.label_images, pairs.label_texts
+        return pairs.recalls(*(aligned.joined(*both, weight) for both in zip(rows, labels, strict=True)))
 
     def baseline(self) -> dict[str, float]:
         """Measure the label space, which needs no training; heads without training where there is none."""
@@ -169,9 +174,9 @@ class Alignment(Task):
         """Choose the label space's weight."""
         if self._facts["label_space"] != "auto":
             return {}
-        judged, towers = self._validation, self._towers("served")
-        if judged is None and len(self._held_out):
-            judged, towers = self._train.subset(self._held_out), self._towers("probe")
+        judged, towers = self._validation, self._served
+        if self._probe is not None:
+            judged, towers = self._train.subset(self._held_out), self._probe
         if judged is None or judged.label_images is None or judged.label_texts is None:
             return {}
         heads = towers.heads(0.0)
@@ -183,17 +188,12 @@ class Alignment(Task):
 
     def export(self, folder: Path) -> None:
         """Write heads and encoders."""
-        aligned.save(folder, *self._encoders, self._towers("served").heads(self._label_weight))
+        aligned.save(folder, *self._encoders, self._served.heads(self._label_weight))
 
     def fingerprint(self) -> dict[str, Any]:
         """Give settings, data and encoders."""
         encoders = [encoder.fingerprint for encoder in self._encoders]
         return {**self._facts, "pairs": self._train.digest(), "encoders": encoders}
-
-    def _towers(self, name: str) -> Towers:
-        towers = self.modules[name]
-        assert isinstance(towers, Towers)
-        return towers
 
     def _choose_held_out(self) -> NDArray[np.int64]:
         n = len(self._train.images)
@@ -207,15 +207,6 @@ class Alignment(Task):
         parts = self._train.images[rows], self._train.texts[texts[rows]], ~np.isin(rows, self._held_out)
         images, captions, seen = map(torch.from_numpy, parts)
         return images, captions, seen
-
-    @staticmethod
-    def _measured(pairs: Pairs | None, towers: Towers, label_weight: float) -> dict[str, float]:
-        if pairs is None:
-            return {}
-        heads = towers.heads(label_weight)
-        rows = aligned.projected(pairs.images, heads.image), aligned.projected(pairs.texts, heads.text)
-        labels = pairs.label_images, pairs.label_texts
-        return pairs.recalls(*(aligned.joined(*both, label_weight) for both in zip(rows, labels, strict=True)))
 
 
 def _label_space_wanted(given: str | float, encoder: ImageEncoder) -> bool:

@@ -35,8 +35,8 @@ def autoencoder(
 ) -> Run:
     """Train a convolutional autoencoder from nothing and serve its code as features (Masci et al. 2011).
 
-    Filters of stride 2 bring the picture to 4 x 4, a linear layer to `dim` numbers, and their mirror image back to
-    pixels; the loss is the mean squared error of pixels from -1 to 1.
+    Filters of stride 2 bring the picture to 4 x 4, a linear layer to `dim` numbers of mean 0 and deviation 1, and their
+    mirror image back to pixels; the loss is the mean squared error of pixels from -1 to 1.
 
     Args:
         pictures: A data set, whose labels are not looked at, or pictures as `ImageEncoder.encode` takes them.
@@ -67,8 +67,10 @@ def autoencoder(
         (64,)
     """
     known = Settings(epochs=epochs, lr=lr, seed=seed, out=out, **settings)
-    if noise < 0 or dim < 1 or width < 1:
-        raise ValueError(f"noise, dim, width: expected 0 or more, 1 or more, 1 or more, got {noise}, {dim}, {width}")
+    if noise < 0 or dim < 1 or width < 1 or batch_size < 2:
+        raise ValueError(
+            f"noise, dim, width, batch_size: expected 0, 1, 1, 2 or more, got {noise}, {dim}, {width}, {batch_size}"
+        )
     facts = {"dim": dim, "width": width, "noise": noise}
     torch.manual_seed(seed)
     task = Reconstruction(
@@ -94,7 +96,8 @@ class Autoencoder(nn.Module):
         down: list[nn.Module] = []
         for before, after in pairwise(channels):
             down += [nn.Conv2d(before, after, 4, 2, 1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
-        self.encoder = nn.Sequential(*down, nn.Flatten(), nn.Linear(flat, dim))
+        level = nn.BatchNorm1d(dim, affine=False)  # numbers of one spread all count in a cosine
+        self.encoder = nn.Sequential(*down, nn.Flatten(), nn.Linear(flat, dim), level)
         up: list[nn.Module] = [nn.Linear(dim, flat), nn.ReLU(), nn.Unflatten(1, (channels[-1], 4, 4))]
         for before, after in pairwise(reversed(channels[1:])):
             up += [nn.ConvTranspose2d(before, after, 4, 2, 1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]

@@ -30,21 +30,31 @@ def labelled(train: Dataset, least: int = 1) -> Dataset:
 
     Raises:
         FileNotFoundError: Pictures of the table are not there; names the first ones.
+        TypeError: It is no data set.
         ValueError: There are no labels, or too few classes.
     """
+    if not isinstance(train, Dataset):
+        raise TypeError(
+            f"train: expected a data set, such as datasets.ImageFolder(...) or datasets.Table(...), got {train!r}"
+        )
     if train.labels is None:
         raise ValueError(f"{train.name}: expected labels to train with, got a data set without; see with_labels")
     kept = train.subset(train.labels >= 0).compact()
     if len(kept.classes) < least:
         raise ValueError(f"{train.name}: expected at least {least} classes with pictures, got {len(kept.classes)}")
-    missing = kept.missing()
+    check_files(kept)
+    return kept
+
+
+def check_files(dataset: Dataset) -> None:
+    """Raise FileNotFoundError where pictures of a data set are not there; names the first ones."""
+    missing = dataset.missing()
     if len(missing):
         names = ", ".join(str(path) for path in missing.paths[:_NAMED])
         raise FileNotFoundError(
-            f"{train.name}: {len(missing)} of {len(kept)} pictures are not there: {names}"
-            f"{', ...' if len(missing) > _NAMED else ''}; {train.name}.existing() trains without them"
+            f"{dataset.name}: {len(missing)} of {len(dataset)} pictures are not there: {names}"
+            f"{', ...' if len(missing) > _NAMED else ''}; its existing() leaves them out"
         )
-    return kept
 
 
 def labels_of(dataset: Dataset) -> NDArray[np.int64]:
@@ -76,11 +86,18 @@ def sampler_of(name: str, dataset: Dataset, batch_size: int, per_class: int, see
         batch_size: Pictures of a batch, of all processes together.
         per_class: Pictures of a class in a batch of "pk".
         seed: Of the order.
+
+    Raises:
+        ValueError: The name is unknown, or a batch of "pk" is too small for two classes.
     """
     rank, world = rank_and_world()
     labels = labels_of(dataset)
     if name == "pk":
-        classes = min(max(batch_size // per_class, 1), len(dataset.classes))
+        if per_class < 1 or batch_size < 2 * per_class:
+            raise ValueError(
+                f"batch_size: expected at least two classes of per_class pictures, got {batch_size} and {per_class}"
+            )
+        classes = min(batch_size // per_class, len(dataset.classes))
         return PKBatches(labels, classes - classes % world, per_class, seed, rank=rank, world=world)
     if name in ("balanced", "over", "under"):
         mode = "under" if name == "under" else "over"

@@ -36,8 +36,8 @@ class Features:
 
     def digest(self) -> str:
         """Give 32 hexadecimal digits that change with rows and labels."""
-        total = hashlib.blake2b(np.ascontiguousarray(self.rows), digest_size=16)
-        total.update(self.labels)
+        total = hashlib.blake2b(self.rows.tobytes(), digest_size=16)
+        total.update(self.labels.tobytes())
         return total.hexdigest()
 
 

@@ -72,8 +72,9 @@ class Embedder(nn.Module):
 
 def pca_start(rows: Floats, dim: int) -> Whitening:
     """Give the `dim` directions in which unit vectors `(n, d)` are longest: cosines change as little as they can."""
-    _, _, directions = np.linalg.svd(rows.astype(np.float64), full_matrices=False)
-    return _whitening_of(directions, dim, len(rows))
+    few = len(rows) < rows.shape[1]  # then any directions across theirs come last
+    _, _, directions = np.linalg.svd(rows.astype(np.float64), full_matrices=few)
+    return _whitening_of(directions, dim)
 
 
 def lda_start(rows: Floats, labels: NDArray[np.int64], dim: int, shrinkage: float = 0.1) -> Whitening:
@@ -101,14 +102,12 @@ def lda_start(rows: Floats, labels: NDArray[np.int64], dim: int, shrinkage: floa
     spread, axes = np.linalg.eigh(covariance)
     white = axes / np.sqrt(spread)
     _, _, directions = np.linalg.svd(np.sqrt(counts) * (centres - mean) @ white, full_matrices=True)
-    matrix = directions @ white.T
-    start = _whitening_of(matrix, dim, x.shape[1])
-    return Whitening(mean.astype(np.float32), start.matrix)
+    return Whitening(mean.astype(np.float32), _whitening_of(directions @ white.T, dim).matrix)
 
 
-def _whitening_of(directions: NDArray[np.float64], dim: int, available: int) -> Whitening:
-    if not 1 <= dim <= min(len(directions), available):
-        raise ValueError(f"dim: expected 1 to {min(len(directions), available)}, got {dim}")
+def _whitening_of(directions: NDArray[np.float64], dim: int) -> Whitening:
+    if not 1 <= dim <= len(directions):
+        raise ValueError(f"dim: expected 1 to {len(directions)}, the length of the network's features, got {dim}")
     matrix = np.ascontiguousarray(directions[:dim], np.float32)
     return Whitening(np.zeros(matrix.shape[1], np.float32), matrix)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -64,8 +66,8 @@ def fit(
         train: Labelled pictures; those without a label are left out.
         loss: "softmax" trains the network's own classifier, and the encoder's `classify` knows the new classes; the
             others bring embeddings of a class together: a name of `losses.LABEL_LOSSES`, a name of
-            `losses.PAIR_LOSSES` (pictures of a class are taken two by two), or a module called with embeddings and
-            labels.
+            `losses.PAIR_LOSSES` but "mse" (pictures of a class are taken two by two), or a module (which is copied)
+            called with embeddings and labels.
         loss_settings: The loss's own, such as `{"margin": 0.3}`.
         validation: Labelled pictures, best of classes that are not in `train`, for the report, the best epoch and
             early stops: each is searched among the others, or its queries in its gallery.
@@ -76,7 +78,7 @@ def fit(
         batch_size: Pictures of a batch, of all processes together.
         per_class: Pictures of a class in a batch of "pk".
         chunk_size: Pictures that run at once: gradients of the whole batch in the memory of a chunk.
-        augment: How pictures are disturbed: a recipe of `Augmentation` or "none".
+        augment: How pictures are disturbed: a recipe of `Augmentation`, or one whose steps and views are taken; "none".
         size: Side of the network's input in training and afterwards; None for the model's own.
         preprocess: How pictures are prepared; None for the model's own way.
         dim: Length of the embeddings, by a trained projection that the encoder serves as its whitening; None for the
@@ -107,16 +109,20 @@ def fit(
         >>> run = fit("efficientnet_lite0", train, validation=test, epochs=5, out="runs/a")     # doctest: +SKIP
         >>> run.report(), run.encoder.encode("shoe.jpg")                                          # doctest: +SKIP
     """
-    known = Settings(epochs=epochs, lr=lr, seed=seed, out=out, **settings)
+    known = _settings(
+        {"epochs": epochs, "lr": lr, "seed": seed, "out": out, **settings}, watched=validation is not None
+    )
     data = labelled(train, least=2)
     name = _word(loss)
     _check_together(name, data, dim, chunk_size, adversarial, augment)
     start = start_from(model, len(data.classes) if name == CLASSIFIER else None, preprocess, seed).at_size(size)
-    torch.manual_seed(seed)
     embedder = Embedder(start.network, start.pooling, _projection(start, data, dim, head, seed))
-    objective = _objective(loss, data, embedder.dim, loss_settings or {})
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        objective = _objective(loss, data, embedder.dim, loss_settings or {})
     rates.freeze(start.network, freeze)
     chosen = _sampler(sampler, name, objective.pairs, per_class)
+    _check_sampler(chosen, len(train), len(data))
     attack = adversarial_of(adversarial)
     plan = Plan(
         LabelledBatches(
@@ -142,6 +148,20 @@ def fit(
     return Trainer(Supervised(start, embedder, objective, plan), known).run()
 
 
+def _settings(given: Mapping[str, Any], *, watched: bool) -> Settings:
+    """Make the trainer's settings; refuse what would stop it only after its first epoch."""
+    known = {setting.name for setting in fields(Settings)}
+    unknown = sorted(set(given) - known)
+    if unknown:
+        raise TypeError(
+            f"fit: expected its own arguments or settings among {', '.join(sorted(known))}, got {', '.join(unknown)}"
+        )
+    made = Settings(**given)
+    if made.patience and not made.monitor and not watched:
+        raise ValueError('patience: expected a metric to watch, got none; give validation= or monitor="loss"')
+    return made
+
+
 def _word(part: object) -> str:
     """Name a part in a setup; an object by its type, for its address changes with every run."""
     return part if isinstance(part, str) else type(part).__name__
@@ -162,8 +182,28 @@ def _check_together(
         )
 
 
+def _check_sampler(sampler: str | BatchSampler, given: int, labelled: int) -> None:
+    """Refuse a sampler of the user's own that counts other rows, or shares batches in another way."""
+    if isinstance(sampler, str):
+        return
+    if given != labelled:
+        raise ValueError(
+            f"sampler: its rows are those of all {given} pictures, of which {labelled} have a label; give fit the data "
+            "set train.subset(train.labels >= 0), and make the sampler for that"
+        )
+    if (sampler.rank, sampler.world) != rank_and_world():
+        raise ValueError(
+            f"sampler: expected rank and world {rank_and_world()}, those of this process, got "
+            f"{(sampler.rank, sampler.world)}"
+        )
+
+
 def _augmentation(recipe: Any, loss: str, start: Start, seed: int) -> Augmentation:
-    made = Augmentation("none" if recipe is None else recipe, preprocess=start.preprocess, seed=seed)
+    views = None
+    if isinstance(recipe, Augmentation):
+        views = recipe.views
+        recipe = [*recipe.steps, recipe.mixing] if recipe.mixing else recipe.steps
+    made = Augmentation("none" if recipe is None else recipe, preprocess=start.preprocess, views=views, seed=seed)
     if made.mixing and loss != CLASSIFIER:
         raise ValueError(f'augment: mixed pictures have two labels, which loss="softmax" takes, got loss {loss}')
     return made
@@ -171,10 +211,18 @@ def _augmentation(recipe: Any, loss: str, start: Start, seed: int) -> Augmentati
 
 def _objective(loss: str | nn.Module, data: Dataset, dim: int, settings: Mapping[str, Any]) -> Objective:
     if not isinstance(loss, str):
-        return Objective(loss, pairs=isinstance(loss, losses.PairLoss))
+        if not isinstance(loss, nn.Module):
+            raise TypeError(f"loss: expected a name or a module, which is called with a batch, got {loss!r}")
+        if settings:
+            raise ValueError(
+                f"loss_settings: expected none with a module, which has its own, got {', '.join(settings)}"
+            )
+        return Objective(copy.deepcopy(loss), pairs=isinstance(loss, losses.PairLoss))
     if loss == CLASSIFIER:
+        if not set(settings) <= {"label_smoothing"}:
+            raise ValueError(f"loss softmax: expected settings among label_smoothing, got {', '.join(settings)}")
         return Objective(None, **settings)
-    known = losses.LABEL_LOSSES | losses.PAIR_LOSSES
+    known = (losses.LABEL_LOSSES | losses.PAIR_LOSSES) - {"mse"}  # which has nothing that keeps classes apart
     if loss not in known:
         raise ValueError(f"loss: expected one of {', '.join(sorted(known))} or a module, got {loss!r}")
     made = losses.make(loss, classes=len(data.classes), dim=dim, **settings)
@@ -201,6 +249,8 @@ def _projection(start: Start, data: Dataset, dim: int | None, head: str, seed: i
             raise ValueError(f"dim: expected {len(start.projection.matrix)}, that of the model's projection, got {dim}")
         return Projection(start.projection)
     if dim is None:
+        if head != "pca":
+            raise ValueError(f"head: {head!r} starts a projection, which dim= asks for, got none")
         return None
     if head == "random":
         matrix = torch.empty(dim, start.network.dim, dtype=torch.float32)

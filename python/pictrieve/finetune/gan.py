@@ -132,7 +132,8 @@ class Discriminator(nn.Module):
         """Judge pictures."""
         for layer in self.layers:
             pixels = layer(pixels)
-        return self.last(pixels).flatten()
+        judged: Tensor = self.last(pixels).flatten()
+        return judged
 
 
 class Features(nn.Module):

@@ -114,8 +114,10 @@ def rotated(rows: Floats, bits: int, seed: int, rounds: int = _ROUNDS) -> Whiten
         )
     mean = rows.mean(axis=0, dtype=np.float64)
     centred = rows - mean
-    spread, axes = np.linalg.eigh(centred.T @ centred)
-    directions = axes[:, np.argsort(-spread, kind="stable")[:bits]]
+    if len(rows) < rows.shape[1]:
+        directions = np.linalg.svd(centred, full_matrices=False)[2][:bits].T
+    else:  # the smaller problem where there are many rows
+        directions = np.linalg.eigh(centred.T @ centred)[1][:, ::-1][:, :bits]
     projected = centred @ directions
     rotation, _ = np.linalg.qr(np.random.default_rng(seed).standard_normal((bits, bits)))
     for _ in range(rounds):

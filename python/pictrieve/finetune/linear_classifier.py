@@ -122,11 +122,8 @@ class LinearClassifier:
         """Write one safetensors file; the encoder is not in it."""
         about = {"classes": json.dumps(self.classes, ensure_ascii=False)}
         about |= {"encoder": self.encoder.fingerprint} if self.encoder else {}
-        parts = {
-            "weights": self.weights,
-            "bias": self.bias,
-            "about": np.frombuffer(json.dumps(about).encode(), np.uint8),
-        }
+        note = np.frombuffer(json.dumps(about).encode(), np.uint8)
+        parts: dict[str, NDArray[Any]] = {"weights": self.weights, "bias": self.bias, "about": note}
         _core.write_safetensors(str(path), parts, {})
 
     @classmethod

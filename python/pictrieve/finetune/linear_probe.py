@@ -14,7 +14,7 @@ from pictrieve.finetune.cached import FeatureEncoder, Features, Labelled, featur
 from pictrieve.finetune.linear_classifier import LinearClassifier
 
 _HISTORY = 20  # steps that L-BFGS remembers
-_AGREES = 1e-5  # of the loss's gradient at the start: what is left of it counts as none
+_AGREES = 1e-6  # of the loss's gradient at the start: what is left of it counts as none
 
 
 def linear_probe(
@@ -29,8 +29,8 @@ def linear_probe(
 ) -> LinearClassifier:
     """Fit logistic regression to unit vectors of pictures, by L-BFGS in float64.
 
-    What is minimised is convex, so the result depends on the data alone:
-    `c * sum_i weight_i * cross_entropy_i + |W|^2 / 2`, the bias being free, as scikit-learn's LogisticRegression has it.
+    What is minimised is convex, so the result depends on the data alone: as in scikit-learn's LogisticRegression
+    `c * sum_i weight_i * cross_entropy_i + |W|^2 / 2`, the bias being free.
 
     Args:
         encoder: A name of `list_models()`, a directory or an encoder; None where `train` holds rows.
@@ -72,7 +72,7 @@ def linear_probe(
 def _minimised(start: Tensor, features: Features, c: float, balanced: bool, max_iterations: int) -> Tensor:
     """Give `(classes, d + 1)` weights and bias; the loss is divided by c * n, so that its size does not matter."""
     rows = torch.from_numpy(features.rows).double()
-    labels = torch.from_numpy(features.labels)
+    labels = torch.tensor(features.labels)  # a copy: those of a data set are read-only
     n = len(rows)
     weights = None
     if balanced:
@@ -94,7 +94,7 @@ def _minimised(start: Tensor, features: Features, c: float, balanced: bool, max_
         [both], max_iter=max_iterations, max_eval=2 * max_iterations, history_size=_HISTORY,
         tolerance_grad=tolerance, tolerance_change=1e-14, line_search_fn="strong_wolfe",
     )  # fmt: skip
-    solver.step(closure)
+    solver.step(closure)  # type: ignore[no-untyped-call]
     closure()
     if both.grad.abs().max() > 100 * tolerance:
         warnings.warn(f"linear_probe: not converged after {max_iterations} iterations; give more", stacklevel=3)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,23 +12,10 @@ from pictrieve import evaluate
 from pictrieve.datasets import Dataset
 from pictrieve.encoders import ImageEncoder
 from pictrieve.encoders.rows import Floats
+from pictrieve.evaluate import EvalReport
+from pictrieve.finetune.batches import check_files
 
-_ROWS_AT_ONCE = 256
 _SHOWN = 5  # pictures found for a bad query
-
-
-class Found(NamedTuple):
-    """What searching each query gave.
-
-    Attributes:
-        map: Average precision of each query (all relevant items count), NaN where none is relevant.
-        hit: Whether the first item is relevant.
-        top: `(queries, 5)` rows of the gallery, best first.
-    """
-
-    map: NDArray[np.float64]
-    hit: NDArray[np.float64]
-    top: NDArray[np.int64]
 
 
 class Search:
@@ -39,6 +26,7 @@ class Search:
             searched among all the others.
 
     Raises:
+        FileNotFoundError: Pictures are not there; names the first ones.
         ValueError: No query has a picture of its class to find.
     """
 
@@ -47,6 +35,7 @@ class Search:
         if dataset.labels is None:
             raise ValueError(f"{dataset.name}: expected labels to evaluate with, got a data set without")
         self._dataset = dataset.subset(dataset.labels >= 0)
+        check_files(self._dataset)
         every = np.ones(len(self._dataset), np.bool_)
         is_query, is_gallery = self._dataset.is_query, self._dataset.is_gallery
         self._queries = np.flatnonzero(every if is_query is None else is_query)
@@ -70,8 +59,8 @@ class Search:
             classes: The classes that it tells apart: "accuracy" comes first then, over pictures of these classes.
         """
         look = encoder.look(self._dataset.images(), show_progress_bar=False, probabilities=classes is not None)
-        found = self._search(look.features)
-        metrics = {"map": float(np.nanmean(found.map)), "hit@1": float(np.nanmean(found.hit))}
+        report = self._search(look.features)
+        metrics = {"map": report["map"], "hit@1": report["hit@1"]}
         number = {name: i for i, name in enumerate(classes or ())}
         wanted = np.array([number.get(self._dataset.classes[label], -1) for label in self._labels])
         if (wanted >= 0).any():
@@ -81,38 +70,28 @@ class Search:
 
     def worst(self, encoder: ImageEncoder, count: int) -> list[dict[str, Any]]:
         """Give the queries of the lowest average precision, with what they find, as `trainer.Example` wants it."""
-        found = self._search(encoder.encode(self._dataset.images(), show_progress_bar=False))
+        rows = encoder.encode(self._dataset.images(), show_progress_bar=False)
+        report = self._search(rows)
         paths, classes, labels = self._dataset.paths, self._dataset.classes, self._labels
         examples = []
-        for i in np.argsort(np.where(np.isnan(found.map), np.inf, found.map), kind="stable")[:count]:
-            if np.isnan(found.map[i]):
-                continue
-            query, rows = self._queries[i], self._gallery[found.top[i]]
+        for i in report.worst(count, "map"):
+            query = self._queries[i]
+            others = self._gallery[self._gallery != query]
+            best = others[np.argsort(-(rows[others] @ rows[query]), kind="stable")[:_SHOWN]]
             examples.append({
                 "query": str(paths[query]),
                 "label": classes[labels[query]],
-                "score": float(found.map[i]),
-                "found": [str(paths[row]) for row in rows],
-                "found_labels": [classes[labels[row]] for row in rows],
+                "score": float(report.per_query["map"][i]),
+                "found": [str(paths[row]) for row in best],
+                "found_labels": [classes[labels[row]] for row in best],
             })  # fmt: skip
         return examples
 
-    def _search(self, rows: Floats) -> Found:
-        gallery, labels = rows[self._gallery], self._labels
-        maps, hits, tops = [], [], []
-        for begin in range(0, len(self._queries), _ROWS_AT_ONCE):
-            queries = self._queries[begin : begin + _ROWS_AT_ONCE]
-            scores = rows[queries] @ gallery.T
-            scores[queries[:, None] == self._gallery[None]] = -np.inf  # itself
-            order = np.argsort(-scores, axis=1, kind="stable")
-            itself = np.isin(queries, self._gallery)
-            ranked = [line[: len(line) - own] for line, own in zip(order, itself, strict=True)]
-            relevant = [
-                np.flatnonzero((labels[self._gallery] == labels[query]) & (self._gallery != query)) for query in queries
-            ]
-            report = evaluate.retrieval(ranked, relevant, ks=(1,), empty="zero")
-            empty = np.array([len(items) == 0 for items in relevant])
-            maps.append(np.where(empty, np.nan, report.per_query["map"]))
-            hits.append(np.where(empty, np.nan, report.per_query["hit@1"]))
-            tops.append(order[:, :_SHOWN])
-        return Found(np.concatenate(maps), np.concatenate(hits), np.concatenate(tops))
+    def _search(self, rows: Floats) -> EvalReport:
+        queries, gallery, labels = self._queries, self._gallery, self._labels
+        place = {row: at for at, row in enumerate(gallery.tolist())}
+        itself = [[place[query]] if query in place else [] for query in queries.tolist()]
+        return evaluate.embeddings(
+            rows[queries], rows[gallery], labels[queries], labels[gallery], junk=itself, ks=(1,),
+            show_progress_bar=False,
+        )  # fmt: skip

@@ -80,7 +80,7 @@ class Pairs:
         """Give 32 hexadecimal digits that change with the vectors."""
         total = hashlib.blake2b(digest_size=16)
         for part in (self.images, self.texts, self.counts):
-            total.update(np.ascontiguousarray(part))
+            total.update(part.tobytes())
         return total.hexdigest()
 
 

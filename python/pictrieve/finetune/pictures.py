@@ -35,10 +35,11 @@ def numbered(pictures: PictureSet) -> Dataset:
         FileNotFoundError: Some are not there; names the first ones.
     """
     if not isinstance(pictures, Dataset):
-        sources, _ = as_sources(pictures)
-        are_paths = all(isinstance(source, str) for source in sources)
-        names = sources if are_paths else [f"picture {i}" for i in range(len(sources))]
-        pictures = Dataset(names, name="pictures", contents=None if are_paths else sources)
+        given: Any = pictures
+        sources, _ = as_sources(given)
+        names = [source if isinstance(source, str) else f"picture {i}" for i, source in enumerate(sources)]
+        contents = None if all(isinstance(source, str) for source in sources) else sources
+        pictures = Dataset(names, name="pictures", contents=contents)
     if not len(pictures):
         raise ValueError(f"{pictures.name}: expected pictures to learn from, got none")
     rows = np.arange(len(pictures))
@@ -71,6 +72,9 @@ def pictures_fingerprint(pictures: Dataset) -> dict[str, Any]:
         digest.update(path.name.encode("utf-8", "surrogateescape") + b"\0")
     if pictures.boxes is not None:
         digest.update(pictures.boxes.tobytes())
+    if isinstance(pictures.contents, list):  # in memory; what is packed in an archive is known by its name
+        for content in pictures.contents:
+            digest.update(content.encode() if isinstance(content, str) else memoryview(content))
     return {"pictures": len(pictures), "names": digest.hexdigest()}
 
 

@@ -1,4 +1,4 @@
-"""Classes from a few pictures each: nearest mean, or linear discriminants; and episodes that measure how well it goes."""
+"""Classes from a few pictures each, by nearest mean or linear discriminants; and episodes that measure how well."""
 
 from __future__ import annotations
 

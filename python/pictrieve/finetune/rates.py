@@ -10,7 +10,7 @@ from pictrieve.finetune.network import Network
 from pictrieve.finetune.starting import classifier_names
 from pictrieve.finetune.task import Group
 
-Freeze = str | float | Sequence[str | float]
+Freeze = str | float | Sequence[str | float] | None
 
 
 def freeze(network: Network, what: Freeze) -> list[str]:
@@ -20,7 +20,7 @@ def freeze(network: Network, what: Freeze) -> list[str]:
         network: The network.
         what: Patterns of parameter names such as "layer1.*"; "backbone" for all but the classifier; "norms" for batch
             norms, whose statistics then stay as well; a share such as 0.5 for so much of the depth, from the input on;
-            or several of these.
+            or several of these. None or () for nothing.
 
     Returns:
         The names that are frozen now.
@@ -28,7 +28,7 @@ def freeze(network: Network, what: Freeze) -> list[str]:
     Raises:
         ValueError: A pattern fits no parameter, or a share is not between 0 and 1.
     """
-    wanted = [what] if isinstance(what, str | float | int) else list(what)
+    wanted = [what] if isinstance(what, str | float | int) else list(what or ())
     for one in wanted:
         if isinstance(one, str) and one not in ("backbone", "norms"):
             network.freeze(one)

@@ -31,6 +31,6 @@ def save_script(network: nn.Module, preprocess: Preprocess, folder: Path) -> Non
     program = copy.deepcopy(network).cpu().eval()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "`torch.jit", DeprecationWarning)  # the one format that the core can run
-        torch.jit.script(program).save(str(folder / SCRIPT))
+        torch.jit.script(program).save(str(folder / SCRIPT))  # type: ignore[no-untyped-call]
     write_json(folder / "config.json", {"architecture": "torchscript"})
     write_json(folder / "preprocessor_config.json", preprocess.to_dict())

@@ -47,6 +47,8 @@ class Start:
         """Give the same start for pictures of another size."""
         if size is None:
             return self
+        if size < 1:
+            raise ValueError(f"size: expected at least 1 pixel, got {size}")
         return replace(self, preprocess=scaled(self.preprocess, size / self.preprocess.size[0]))
 
     def save(self, folder: Path, labels: Sequence[str] | None = None) -> None:

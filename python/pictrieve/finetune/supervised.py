@@ -14,7 +14,7 @@ from torch.nn import functional
 from pictrieve.finetune import rates
 from pictrieve.finetune.adversarial import Attack
 from pictrieve.finetune.batches import LabelledBatches
-from pictrieve.finetune.embedder import Embedder
+from pictrieve.finetune.embedder import Embedder, Projection
 from pictrieve.finetune.gradient_cache import cached_backward
 from pictrieve.finetune.guard import choose_share
 from pictrieve.finetune.measuring import Search
@@ -93,6 +93,13 @@ class Plan:
     attack: Attack | None
     facts: Mapping[str, Any]
 
+    def __post_init__(self) -> None:
+        """Refuse rates that are none."""
+        if not self.head_rate > 0:
+            raise ValueError(f"head_rate: expected a factor above 0, got {self.head_rate}")
+        if self.layer_decay is not None and not 0 < self.layer_decay <= 1:
+            raise ValueError(f"layer_decay: expected a factor above 0, up to 1, got {self.layer_decay}")
+
 
 class Supervised(Task):
     """Fine-tuning of an image network on labelled pictures; see `fit`.
@@ -110,9 +117,14 @@ class Supervised(Task):
         self.modules = nn.ModuleDict({"embedder": embedder, "objective": objective})
         self._is_classifier = objective.loss is None
         self._original = replace(start, network=copy.deepcopy(start.network))
-        if not self._is_classifier:
-            for name in classifier_names(start.network):  # kept by the model's format, and of no use here
-                start.network.get_parameter(name).requires_grad_(False)
+        if self._is_classifier:
+            return
+        for name in classifier_names(start.network):  # kept by the model's format, and of no use here
+            start.network.get_parameter(name).requires_grad_(False)
+        if not rates.parameters_of(embedder):
+            raise ValueError(
+                'freeze: nothing of the encoder is left to train; freeze less, give dim=, or take loss="softmax"'
+            )
 
     def batches(self, epoch: int) -> Batches:
         """Give this process's share of the epoch."""
@@ -168,9 +180,13 @@ class Supervised(Task):
             return {}
         original = self._original.network.state_dict()
         new = classifier_names(self._original.network) if self._is_classifier else ()
+        start = {f"network.{name}": tensor for name, tensor in original.items() if name not in new}
+        if self._original.projection is not None:
+            known = Projection(self._original.projection).state_dict()
+            start |= {f"projection.{name}": tensor for name, tensor in known.items()}
         result = choose_share(
             self._embedder,
-            {f"network.{name}": tensor for name, tensor in original.items() if name not in new},
+            start,
             guard=lambda: self._measure(guard, self.export, classify=False)["map"],
             floor=self._measure(guard, self._original.save, classify=False)["map"],
             gain=(lambda: self.evaluate()["map"]) if self._plan.validation else None,

@@ -10,7 +10,6 @@ from torch import nn
 
 from pictrieve.augment import Augmentation
 from pictrieve.datasets import Dataset
-from pictrieve.encoders import ImageEncoder
 from pictrieve.finetune.batches import LabelledBatches
 from pictrieve.finetune.measuring import Search
 from pictrieve.finetune.pictures import PictureSet, numbered, pictures_fingerprint, shuffled
@@ -71,10 +70,7 @@ class Unsupervised(Task):
         if self._search is None:
             return {}
         with served(self.export) as encoder:
-            return self._measured(encoder, self._search)
-
-    def _measured(self, encoder: ImageEncoder, search: Search) -> dict[str, float]:
-        return search.measure(encoder)
+            return self._search.measure(encoder)
 
     def export(self, folder: Path) -> None:
         """Write the features as a program of TorchScript."""

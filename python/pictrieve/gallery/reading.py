@@ -83,7 +83,9 @@ def _load_content(source: Source) -> Loaded:
     """Take bytes, pixels or a PIL image that came without a path."""
     item = Item(None, text=source.text, metadata=source.metadata or {})
     loaded = Loaded(source, item, source.content)
-    if isinstance(source.content, bytes | bytearray | memoryview):
+    if isinstance(source.content, ValueError):  # what came in place of a picture
+        loaded.failure = ("corrupt", str(source.content))
+    elif isinstance(source.content, bytes | bytearray | memoryview):
         _describe_bytes(loaded, bytes(source.content))
     elif (reason := _objection(loaded)) is not None:
         loaded.failure = reason

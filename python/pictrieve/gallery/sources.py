@@ -133,6 +133,8 @@ def _of_dataset(ds: Any) -> Iterator[Source]:
             image = images[row]
         except (OSError, DecodeError):  # of a crop: the file goes to the ledger
             image = sample.path
+        except ValueError as error:  # a box outside of its picture, an archive that was cut off
+            image = error
         if isinstance(image, str | os.PathLike):
             yield Source(os.path.abspath(os.fsdecode(image)), None, facts, text)
         else:  # a crop, or packed in an archive

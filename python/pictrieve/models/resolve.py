@@ -46,10 +46,6 @@ def resolve(
         found = bare.resolve(model, weights)
     elif allow_download:
         found = replace(_resolve_directory(Path(locate(model, allow_download)), kind, weights), name=str(model))
-        if found.architecture == "torchscript":
-            raise ValueError(
-                f"model: {model} is a TorchScript, a program that would be run; if you trust it, give {found.weights}"
-            )
     else:
         near = get_close_matches(str(model), [*_core.image_architectures(), *_core.text_architectures()])
         raise ValueError(
@@ -116,6 +112,8 @@ def _resolve_image_directory(
     architecture = str(config["architecture"])
     if architecture == "torchscript":
         script = folder / own.SCRIPT
+        if not script.is_file():
+            raise FileNotFoundError(f"{folder}: expected the program {own.SCRIPT} beside config.json, got none")
         return ResolvedModel(
             folder.name, "image", architecture, script, directory=folder, preprocess=own.stored_preprocess(folder)
         )

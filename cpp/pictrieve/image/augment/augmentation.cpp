@@ -146,7 +146,7 @@ class AugmentRun {
 
 Augmentation::Augmentation(Preprocess served, std::vector<AugmentStep> steps, uint64_t seed)
     : served_(std::move(served)), steps_(std::move(steps)), seed_(seed) {
-  constexpr size_t kMostSteps = 1 << 16;
+  constexpr size_t kMostSteps = (1 << 16) - 1;  // the last number is the stream of mixing
   require(steps_.size() <= kMostSteps, "steps: expected at most ", kMostSteps, ", got ", steps_.size());
   for (const AugmentStep& step : steps_) check_step(step);
 }

@@ -61,13 +61,13 @@ class Checkpoint:
         }
         files.save_tensors(self._last, state)
 
-    def load(self, device: str) -> Progress:
+    def load(self) -> Progress:
         """Bring modules and optimiser to the state of the last `save`.
 
         Raises:
             ValueError: It belongs to a run of another setup; names what differs.
         """
-        state = files.load_tensors(self._last, device)
+        state = files.load_tensors(self._last)
         found = differences(json.loads(state["setup"]), self._setup)
         if found:
             raise ValueError(
@@ -82,6 +82,6 @@ class Checkpoint:
         """Write the weights as they are."""
         files.save_tensors(self._best, {"modules": self._modules.state_dict()})
 
-    def load_best(self, device: str) -> None:
+    def load_best(self) -> None:
         """Bring the modules to the best weights."""
-        self._modules.load_state_dict(files.load_tensors(self._best, device)["modules"])
+        self._modules.load_state_dict(files.load_tensors(self._best)["modules"])

@@ -5,11 +5,14 @@ from __future__ import annotations
 import atexit
 import os
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+
+_PATIENCE = timedelta(days=1)  # while the first process evaluates and exports; torchrun ends those whose peers died
 
 
 def rank_and_world() -> tuple[int, int]:
@@ -22,7 +25,10 @@ def rank_and_world() -> tuple[int, int]:
 def connect() -> None:
     """Connect the processes of `torchrun` until they end, where nobody has connected them yet."""
     if rank_and_world()[1] > 1 and not dist.is_initialized():
-        dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
+        with_cuda = torch.cuda.is_available()
+        if with_cuda:  # "cuda" is another device in each process of a machine
+            torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
+        dist.init_process_group("cpu:gloo,cuda:nccl" if with_cuda else "gloo", timeout=_PATIENCE)
         atexit.register(_disconnect)
 
 

@@ -74,14 +74,14 @@ def save_tensors(path: Path, state: Mapping[str, Any]) -> None:
     write_whole(path, lambda temporary: torch.save(dict(state), temporary))
 
 
-def load_tensors(path: Path, device: str) -> dict[str, Any]:
-    """Read what `save_tensors` wrote; nothing in the file is executed.
+def load_tensors(path: Path) -> dict[str, Any]:
+    """Read what `save_tensors` wrote into the memory of the processor; nothing in the file is executed.
 
     Raises:
         ValueError: The file is damaged, or holds more than tensors and plain values.
     """
     try:
-        state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise
     except Exception as error:  # torch tells a damaged archive by several types

@@ -13,12 +13,16 @@ class Interrupts:
     """Holds Ctrl-C back while a step changes weights; a second Ctrl-C is not held back.
 
     Python delivers signals to the main thread alone: in another thread this does nothing.
+
+    Attributes:
+        torn: A second Ctrl-C ended a step in the middle: the weights are in no state that may be saved.
     """
 
     def __init__(self) -> None:
         """Start without an interrupt."""
         self._holding = False
         self._pending = False
+        self.torn = False
 
     @contextmanager
     def watched(self) -> Iterator[None]:
@@ -38,6 +42,9 @@ class Interrupts:
         self._holding = True
         try:
             yield
+        except KeyboardInterrupt:
+            self.torn = True
+            raise
         finally:
             self._holding = False
         if self._pending:

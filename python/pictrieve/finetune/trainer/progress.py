@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -58,8 +59,9 @@ class Progress:
         self.batch, self.totals, self.seconds = 0, {}, 0.0
 
     def is_better(self, value: float, mode: str) -> bool:
-        """Take in the monitored metric of the epoch that ends; say whether it is the best one so far."""
+        """Take in the monitored metric of the epoch that ends; say whether it is the best one so far; NaN never is."""
         better = self.best is None or (value > self.best if mode == "max" else value < self.best)
+        better = better and not math.isnan(value)
         if better:
             self.best, self.best_epoch, self.stale = value, self.epoch + 1, 0
         else:

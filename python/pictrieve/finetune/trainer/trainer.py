@@ -16,7 +16,7 @@ import torch
 
 from pictrieve.finetune.task import Task
 from pictrieve.finetune.trainer import files
-from pictrieve.finetune.trainer.callbacks import callbacks_of
+from pictrieve.finetune.trainer.callbacks import Callback, callbacks_of
 from pictrieve.finetune.trainer.checkpoint import Checkpoint
 from pictrieve.finetune.trainer.distributed import connect, from_first, rank_and_world, share_weights
 from pictrieve.finetune.trainer.interrupts import Interrupts
@@ -89,25 +89,27 @@ class Trainer:
         self._checkpoint = Checkpoint(folder, task.modules, self._optimization, self._setup)
         if not settings.resume and self._is_first:
             self._checkpoint.delete()
+            (folder / files.REPORT).unlink(missing_ok=True)  # of another training: this one has not finished
         if from_first(self._checkpoint.exists()):  # the first process decides, and waits until all have read
-            self._progress = self._checkpoint.load(settings.device)
+            self._progress = self._checkpoint.load()
             from_first(None)
         self._saved_at = time.monotonic()
 
     def _train_and_finish(self) -> None:
         progress = self._progress
-        callbacks = self._callbacks if self._is_first else []
+        callbacks: list[Callback] = []
         try:
             with self._interrupts.watched():
-                for callback in callbacks:
+                for callback in self._callbacks if self._is_first else []:
                     callback.on_start(self._folder, self._setup, progress.step)
+                    callbacks.append(callback)
                 self._train(callbacks)
                 self._finish()
         finally:
             for callback in callbacks:
                 callback.on_end()
 
-    def _train(self, callbacks: list[Any]) -> None:
+    def _train(self, callbacks: list[Callback]) -> None:
         settings, progress = self._settings, self._progress
         if not progress.rows:
             progress.rows.append({"epoch": 0, "step": 0, **self._evaluated(self._task.baseline)})
@@ -132,7 +134,7 @@ class Trainer:
             for callback in callbacks:
                 callback.on_epoch(row)
 
-    def _epoch(self, callbacks: list[Any]) -> None:
+    def _epoch(self, callbacks: list[Callback]) -> None:
         """Train the rest of an epoch, saving now and then."""
         settings, progress = self._settings, self._progress
         batches = self._task.batches(progress.epoch)
@@ -156,7 +158,8 @@ class Trainer:
                     if self._is_due():
                         self._save()
         except KeyboardInterrupt:
-            self._save()
+            if not self._interrupts.torn:
+                self._save()
             raise
 
     def _evaluated(self, measure: Callable[[], dict[str, float]]) -> dict[str, float]:
@@ -204,7 +207,7 @@ class Trainer:
         progress = self._progress
         from_first(None)  # the best weights have been written
         if progress.best_epoch:
-            self._checkpoint.load_best(self._settings.device)
+            self._checkpoint.load_best()
         elif self._optimization.average:
             self._optimization.average.put()
         self._task.modules.eval()
