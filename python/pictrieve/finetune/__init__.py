@@ -1,9 +1,11 @@
 """Training: the core's networks as `torch.nn.Module`s, losses, and recipes. The only part that imports torch."""
 
 from pictrieve.finetune import losses, samplers, trainer
+from pictrieve.finetune.adapter import adapter
 from pictrieve.finetune.adversarial import Adversarial
 from pictrieve.finetune.align import align
 from pictrieve.finetune.autoencoder import autoencoder
+from pictrieve.finetune.clip import clip
 from pictrieve.finetune.distill import distill
 from pictrieve.finetune.feedback import learn_from_feedback
 from pictrieve.finetune.fit import fit
@@ -33,8 +35,10 @@ __all__ = [
     "Settings",
     "Task",
     "Trainer",
+    "adapter",
     "align",
     "autoencoder",
+    "clip",
     "distill",
     "episodes",
     "fit",
