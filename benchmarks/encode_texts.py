@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import numpy as np
 from _gloss_vectors import glosses
 from _pairing import medians, say_machine
-from sentence_transformers import SentenceTransformer
 
 import pictrieve as pt
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "conformance"))
+import reference_torchvision  # noqa: F401  (sentence-transformers imports torchvision)
+from sentence_transformers import SentenceTransformer
 
 FOLDER = pt.models.resolve("minilm").weights.parent
 
