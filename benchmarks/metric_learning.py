@@ -20,6 +20,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 import pictrieve as pt
 from pictrieve.datasets import Dataset
+from pictrieve.evaluate.statistics import Units, bootstrap
 
 SHRINKAGE = 0.9  # of the LDA head: the best of 0.1, 0.3, 0.5, 0.7 and 0.9 on held-out products
 SPLIT_OF = {"grocery": ("coarse_label", 4), "clothing": (None, 3)}  # column whose classes are held out, folds
@@ -82,13 +83,6 @@ def measured(sides: Sides, epochs: int, seed: int) -> tuple[dict[str, dict[str, 
     return found, taken
 
 
-def interval(values: NDArray[np.float64], seed: int = 0) -> tuple[float, float]:
-    """The 95 % percentile bootstrap interval of a mean over queries."""
-    drawn = np.random.default_rng(seed).integers(len(values), size=(2000, len(values)))
-    low, high = np.percentile(values[drawn].mean(axis=1), [2.5, 97.5])
-    return float(low), float(high)
-
-
 def main() -> None:
     """Train every fold and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -110,12 +104,10 @@ def main() -> None:
             print(f"{name} fold {number}: trained in {seconds / 60:.1f} CPU minutes", flush=True)
         for system, kinds in totals.items():
             for kind, values in kinds.items():
-                every = np.concatenate(values)
-                low, high = interval(every)
-                print(f"{name}, {kind} classes, {system:10s}: mAP {every.mean():.3f} [{low:.3f}, {high:.3f}]")
+                mean = bootstrap(Units(np.concatenate(values), None))
+                print(f"{name}, {kind} classes, {system:10s}: mAP {mean}")
         gains = np.concatenate(totals["fine-tuned"]["unseen"]) - np.concatenate(totals["LDA"]["unseen"])
-        low, high = interval(gains)
-        print(f"{name}, unseen classes, fine-tuned less LDA: {gains.mean():+.3f} [{low:+.3f}, {high:+.3f}]")
+        print(f"{name}, unseen classes, fine-tuned less LDA: {bootstrap(Units(gains, None))}")
 
 
 if __name__ == "__main__":

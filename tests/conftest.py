@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
+
+import pictrieve as pt
 
 SHARED_DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
 
@@ -15,6 +19,17 @@ def skip_or_fail(reason: str) -> None:
     if os.environ.get("CI"):
         pytest.fail(f"{reason} (CI is set: nothing may be skipped)")
     pytest.skip(reason)
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """Train on one thread: with batches as small as a test's, several only wait for each other."""
+    before = torch.get_num_threads(), pt.num_threads()
+    torch.set_num_threads(1)
+    pt.set_num_threads(1)
+    yield
+    torch.set_num_threads(before[0])
+    pt.set_num_threads(before[1])
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@
 #include "image_sources.h"
 #include "module.h"
 #include "monitor.h"
+#include "pictrieve/base/names.h"
 #include "pictrieve/image/augment/augmentation.h"
 #include "pictrieve/image/augment/mix.h"
 #include "texts.h"
@@ -25,13 +26,9 @@ TargetSize size_of(const py::dict& values) {
 }
 
 Fit fit_of(const py::dict& values) {
-  const auto mode = values["mode"].cast<std::string>();
-  require(mode == "stretch" || mode == "pad" || mode == "crop", "mode: expected stretch, pad or crop, got \"", mode,
-          '"');
-  return {mode == "stretch" ? FitMode::Stretch
-          : mode == "pad"   ? FitMode::Pad
-                            : FitMode::Crop,
-          size_of(values), colour_of(values)};
+  constexpr std::pair<std::string_view, FitMode> kModes[] = {
+      {"stretch", FitMode::Stretch}, {"pad", FitMode::Pad}, {"crop", FitMode::Crop}};
+  return {value_named("mode", values["mode"].cast<std::string>(), kModes), size_of(values), colour_of(values)};
 }
 
 Affine affine_of(const py::dict& values) {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -21,6 +21,8 @@ from pytorch_metric_learning.distances import LpDistance  # noqa: E402
 from pictrieve.finetune import losses, mining  # noqa: E402
 from pictrieve.finetune.memory_bank import MemoryBank  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 CLASSES, DIM = 5, 4
 # Even classes, uneven ones with single rows, one class alone, and a batch without positives.
 LABELS = {
@@ -29,15 +31,6 @@ LABELS = {
     "one class": [2] * 5,
     "no positives": [0, 1, 2, 3, 4],
 }
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Batches this small only wait for each other on several."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(params=LABELS, ids=str)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,8 @@ from reference_torchvision import torchvision
 
 import pictrieve as pt
 from pictrieve import _autograd, _core
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -29,15 +30,6 @@ OTHERS = [
     "inception_v3", "mobilenet_v2", "mobilenet_v3_large", "mobilenet_v3_small", "squeezenet1_0", "squeezenet1_1",
 ]  # fmt: skip
 SMALL = {"num_classes": 10}
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Keep torch to one thread, which small pictures are fastest with."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def made(name: str, **options: Any) -> Any:

@@ -6,7 +6,7 @@ and served frozen; a training step with dropped pictures; files of other librari
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -19,6 +19,8 @@ from reference_torchvision import torchvision
 import pictrieve as pt
 from pictrieve import _autograd, _core, models
 from pictrieve.finetune import Network
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 torch = pytest.importorskip("torch")
 timm = pytest.importorskip("timm")
@@ -147,15 +149,6 @@ CASES = {
     ),
     "clip": Case(open_clip_resnet, of_open_clip, "clip_resnet", CLIP, size=(64, 64)),
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Networks this small take longer with more: Torch's threads wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module", params=CASES)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,17 +12,10 @@ torch = pytest.importorskip("torch")
 
 from pictrieve.finetune import losses  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 CLASSES, DIM = 4, 8
 PAIRS_OF_LABELS = ["contrastive", "multi_similarity", "supcon", "triplet"]
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Batches this small only wait for each other on several."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def make(name: str, **settings: Any) -> Any:

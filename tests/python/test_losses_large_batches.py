@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import weakref
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,8 @@ from pictrieve.finetune import losses, mining  # noqa: E402
 from pictrieve.finetune.gradient_cache import cached_backward  # noqa: E402
 from pictrieve.finetune.memory_bank import MemoryBank  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 BERT = {
     "vocab_size": 40,
     "hidden_size": 16,
@@ -29,15 +30,6 @@ BERT = {
 }
 
 RESNET = {"embedding_size": 8, "hidden_sizes": [8, 12], "depths": [1, 1], "layer_type": "basic", "num_classes": 3}
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Networks this small only wait for each other on several."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 class Tower(nn.Module):

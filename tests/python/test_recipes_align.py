@@ -18,18 +18,10 @@ from pictrieve import datasets, finetune  # noqa: E402
 from pictrieve.encoders.aligned import LabelTexts  # noqa: E402
 from pictrieve.finetune.pairs import Pairs  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 Array = np.ndarray[Any, Any]
 QUIET: dict[str, Any] = {"show_progress_bar": False}
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Any:
-    before = torch.get_num_threads(), pt.num_threads()
-    torch.set_num_threads(1)
-    pt.set_num_threads(1)
-    yield
-    torch.set_num_threads(before[0])
-    pt.set_num_threads(before[1])
 
 
 @pytest.fixture(scope="module")

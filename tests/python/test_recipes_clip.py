@@ -26,19 +26,11 @@ from pictrieve.finetune.clip import BothTowers, Plan, clip  # noqa: E402
 from pictrieve.finetune.joint import Joint  # noqa: E402
 from pictrieve.finetune.pictures import numbered, shuffled  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 TOWER = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
 QUIET: dict[str, Any] = {"show_progress_bar": False}
 LENGTH = 48
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Any:
-    before = torch.get_num_threads(), pt.num_threads()
-    torch.set_num_threads(1)
-    pt.set_num_threads(1)
-    yield
-    torch.set_num_threads(before[0])
-    pt.set_num_threads(before[1])
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +19,9 @@ from pictrieve.finetune.embedder import Projection  # noqa: E402
 from pictrieve.finetune.feedback import FromMarks, Plan, measure  # noqa: E402
 from pictrieve.finetune.marks import Judgement, judgements  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 QUIET: dict[str, Any] = {"show_progress_bar": False}
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads(), pt.num_threads()
-    torch.set_num_threads(1)
-    pt.set_num_threads(1)
-    yield
-    torch.set_num_threads(before[0])
-    pt.set_num_threads(before[1])
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,21 +10,12 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-import pictrieve as pt  # noqa: E402
 from pictrieve import datasets, finetune  # noqa: E402
 from pictrieve.finetune.multitask import Weighed  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 QUICK: dict[str, Any] = {"size": 32, "epochs": 1, "batch_size": 12, "show_progress_bar": False}
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads(), pt.num_threads()
-    torch.set_num_threads(1)
-    pt.set_num_threads(1)
-    yield
-    torch.set_num_threads(before[0])
-    pt.set_num_threads(before[1])
 
 
 @pytest.fixture(scope="module")

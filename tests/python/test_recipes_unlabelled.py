@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -21,17 +20,9 @@ from pictrieve.finetune.gan import Adversaries, Discriminator, Generator  # noqa
 from pictrieve.finetune.pictures import numbered, shuffled, start_or_random  # noqa: E402
 from pictrieve.finetune.self_supervised import Plan, TwoViews  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 QUIET: dict[str, Any] = {"show_progress_bar": False, "seed": 3}
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads(), pt.num_threads()
-    torch.set_num_threads(1)
-    pt.set_num_threads(1)
-    yield
-    torch.set_num_threads(before[0])
-    pt.set_num_threads(before[1])
 
 
 @pytest.fixture(scope="module")

@@ -20,13 +20,7 @@ from trainer_tasks import Sums, settings  # noqa: E402
 from pictrieve.finetune.trainer import Callback, Settings, Trainer  # noqa: E402
 from pictrieve.finetune.trainer.schedules import share  # noqa: E402
 
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Any:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 class Watch(Callback):

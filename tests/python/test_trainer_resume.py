@@ -17,13 +17,7 @@ from trainer_tasks import CLASSES, Sums, settings  # noqa: E402
 
 from pictrieve.finetune.trainer import Run, Trainer  # noqa: E402
 
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Any:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def weights(run: Run) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-// Private: rows as their metric compares them.
+// Rows as their metric compares them; exact evaluation takes the same steps.
 #pragma once
 
 #include "pictrieve/base/matrix.h"

@@ -14,11 +14,10 @@ from pictrieve.encoders import ImageEncoder, whitening
 from pictrieve.encoders.rows import Floats
 from pictrieve.encoders.whitening import Whitening
 from pictrieve.finetune import losses
+from pictrieve.finetune.batches import check_two_classes, pk_batches
 from pictrieve.finetune.cached import Features, Labelled, features_of
-from pictrieve.finetune.samplers import PKBatches
 from pictrieve.finetune.task import Batches, Loss, Task
 from pictrieve.finetune.trainer import Run, Settings, Trainer
-from pictrieve.finetune.trainer.distributed import rank_and_world
 from pictrieve.models.own import WHITENING
 
 
@@ -77,10 +76,7 @@ def adapter(
     known = Settings(epochs=epochs, lr=lr, seed=seed, out=out, **settings)
     if loss not in losses.LABEL_LOSSES:
         raise ValueError(f"loss: expected one of {', '.join(sorted(losses.LABEL_LOSSES))}, got {loss!r}")
-    if per_class < 1 or batch_size < 2 * per_class:
-        raise ValueError(
-            f"batch_size: expected at least two classes of per_class pictures, got {batch_size} and {per_class}"
-        )
+    check_two_classes(batch_size, per_class)
     image = encoder if isinstance(encoder, ImageEncoder) else ImageEncoder(encoder)
     if image._random:
         raise ValueError(f"encoder: expected trained weights, got {image!r}")
@@ -121,11 +117,10 @@ class Residual(nn.Module):
         """Give what an encoder computes; `before` is its projection up to now, which the adapter's input comes from."""
         up, down = (layer.weight.detach().double().cpu().numpy() for layer in (self.up, self.down))
         matrix = np.eye(len(up)) + self.ratio * up @ down
-        mean = np.zeros(len(up), np.float32) if before is None else before.mean
-        whole = (
-            matrix if before is None else matrix @ before.matrix
-        )  # lengths do not matter to a linear map's direction
-        return Whitening(mean, np.ascontiguousarray(whole, np.float32))
+        if before is None:
+            return Whitening(np.zeros(len(up), np.float32), np.ascontiguousarray(matrix, np.float32))
+        whole = matrix @ before.matrix  # that x has unit length in between does not change a direction
+        return Whitening(before.mean, np.ascontiguousarray(whole, np.float32))
 
 
 class Adaptation(Task):
@@ -148,9 +143,7 @@ class Adaptation(Task):
         self._residual = Residual(encoder.dim, facts["rank"], facts["ratio"])
         made = losses.make(facts["loss"], classes=len(train.classes), dim=encoder.dim, **facts["loss_settings"])
         self.modules = nn.ModuleDict({"residual": self._residual, "loss": made})
-        rank, world = rank_and_world()
-        p = min(facts["batch_size"] // facts["per_class"], len(train.classes))
-        self._sampler = PKBatches(train.labels, p - p % world, facts["per_class"], seed, rank=rank, world=world)
+        self._sampler = pk_batches(train.labels, len(train.classes), facts["batch_size"], facts["per_class"], seed)
 
     def batches(self, epoch: int) -> Batches:
         """Give rows and labels, some of each class in a batch."""

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pictrieve.encoders import DualEncoder, ImageEncoder, TextEncoder, aligned
+from pictrieve.finetune.batches import whole_batches
 from pictrieve.finetune.pairs import Pairs, PairsInput, read_pairs
-from pictrieve.finetune.samplers import ShuffledBatches
 from pictrieve.finetune.task import Batches, Loss, Task
 from pictrieve.finetune.towers import Towers
 from pictrieve.finetune.trainer import Settings, Trainer
@@ -125,8 +125,7 @@ class Alignment(Task):
         self._encoders, self._train, self._validation = (image_encoder, text_encoder), train, validation
         self._facts, self._seed = dict(facts), seed
         torch.manual_seed(seed)
-        rank, world = rank_and_world()
-        made = {"served": Towers(train, facts["dim"], facts["dropout"], gather=world > 1)}
+        made = {"served": Towers(train, facts["dim"], facts["dropout"], gather=rank_and_world()[1] > 1)}
         self._held_out = self._choose_held_out()
         if len(self._held_out):
             made["probe"] = Towers(train, facts["dim"], facts["dropout"])
@@ -134,8 +133,7 @@ class Alignment(Task):
         self._served, self._probe = made["served"], made.get("probe")
         given = facts["label_space"]
         self._label_weight = 0.0 if given == "auto" else float(given)
-        n, size = len(train.images), min(facts["batch_size"], len(train.images))
-        self._sampler = ShuffledBatches(n, size - size % world, seed, drop_last=True, rank=rank, world=world)
+        self._sampler = whole_batches(len(train.images), facts["batch_size"], seed)
         self._starts = np.cumsum(train.counts) - train.counts
 
     def batches(self, epoch: int) -> Batches:

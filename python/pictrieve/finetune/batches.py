@@ -63,13 +63,19 @@ def labels_of(dataset: Dataset) -> NDArray[np.int64]:
     return dataset.labels
 
 
+def names_digest(dataset: Dataset) -> hashlib.blake2b:
+    """Start a digest with the file names of a data set; folders may move."""
+    digest = hashlib.blake2b(digest_size=16)
+    for path in dataset.paths:
+        digest.update(path.name.encode("utf-8", "surrogateescape") + b"\0")
+    return digest
+
+
 def data_fingerprint(dataset: Dataset | None) -> dict[str, Any] | None:
     """Give what must be the same for a run to be resumed; None for no data."""
     if dataset is None:
         return None
-    digest = hashlib.blake2b(digest_size=16)
-    for path in dataset.paths:
-        digest.update(path.name.encode("utf-8", "surrogateescape") + b"\0")
+    digest = names_digest(dataset)
     digest.update(labels_of(dataset).tobytes())
     if dataset.boxes is not None:
         digest.update(dataset.boxes.tobytes())
@@ -93,12 +99,7 @@ def sampler_of(name: str, dataset: Dataset, batch_size: int, per_class: int, see
     rank, world = rank_and_world()
     labels = labels_of(dataset)
     if name == "pk":
-        if per_class < 1 or batch_size < 2 * per_class:
-            raise ValueError(
-                f"batch_size: expected at least two classes of per_class pictures, got {batch_size} and {per_class}"
-            )
-        classes = min(batch_size // per_class, len(dataset.classes))
-        return PKBatches(labels, classes - classes % world, per_class, seed, rank=rank, world=world)
+        return pk_batches(labels, len(dataset.classes), batch_size, per_class, seed)
     if name in ("balanced", "over", "under"):
         mode = "under" if name == "under" else "over"
         return BalancedBatches(labels, batch_size, mode, seed, rank=rank, world=world)
@@ -107,6 +108,29 @@ def sampler_of(name: str, dataset: Dataset, batch_size: int, per_class: int, see
             len(labels), batch_size, seed, drop_last=len(labels) >= batch_size, rank=rank, world=world
         )
     raise ValueError(f"sampler: expected one of {', '.join(SAMPLERS)} or a sampler of finetune.samplers, got {name!r}")
+
+
+def check_two_classes(batch_size: int, per_class: int) -> None:
+    """Raise ValueError where a batch is too small for `per_class` pictures of two classes."""
+    if per_class < 1 or batch_size < 2 * per_class:
+        raise ValueError(
+            f"batch_size: expected at least two classes of per_class pictures, got {batch_size} and {per_class}"
+        )
+
+
+def pk_batches(labels: NDArray[np.int64], classes: int, batch_size: int, per_class: int, seed: int) -> PKBatches:
+    """Make this process's share of batches of `batch_size / per_class` classes with `per_class` pictures each."""
+    check_two_classes(batch_size, per_class)
+    rank, world = rank_and_world()
+    drawn = min(batch_size // per_class, classes)
+    return PKBatches(labels, drawn - drawn % world, per_class, seed, rank=rank, world=world)
+
+
+def whole_batches(count: int, batch_size: int, seed: int) -> ShuffledBatches:
+    """Make this process's share of shuffled batches that are all of one size, at most `batch_size`."""
+    rank, world = rank_and_world()
+    size = min(batch_size, count)
+    return ShuffledBatches(count, size - size % world, seed, drop_last=True, rank=rank, world=world)
 
 
 class LabelledBatches:

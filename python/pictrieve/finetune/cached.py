@@ -84,9 +84,14 @@ def unit_rows(rows: Any, dim: int | None = None) -> Floats:
     if given.ndim != 2 or not len(given) or given.dtype.kind != "f" or dim not in (None, given.shape[1]):
         wanted = f"(n, {dim or 'd'})"
         raise ValueError(f"rows: expected floats {wanted} with n 1 or more, got {given.dtype} {given.shape}")
+    return scaled_to_unit(given, "rows")
+
+
+def scaled_to_unit(given: NDArray[Any], name: str) -> Floats:
+    """Scale floats `(..., d)` to unit length along the last axis; they must be finite."""
     if not np.isfinite(given).all():
-        raise ValueError("rows: expected finite numbers, got NaN or infinity")
-    lengths = np.linalg.norm(given, axis=1, keepdims=True)
+        raise ValueError(f"{name}: expected finite numbers, got NaN or infinity")
+    lengths = np.linalg.norm(given, axis=-1, keepdims=True)
     made: Floats = np.ascontiguousarray(given / np.maximum(lengths, 1e-30), np.float32)
     return made
 

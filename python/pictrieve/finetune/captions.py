@@ -11,12 +11,12 @@ from pictrieve.datasets import Dataset
 from pictrieve.encoders import DualEncoder
 from pictrieve.finetune.batches import check_files, data_fingerprint
 from pictrieve.finetune.measuring import Search
-from pictrieve.finetune.pairs import read_pairs
+from pictrieve.finetune.pairs import read_pairs, with_captions
 from pictrieve.finetune.pictures import pictures_fingerprint
 
 
 def captioned(given: Dataset) -> tuple[Dataset, list[list[str]]]:
-    """Give the pictures that have captions, and these without empty ones.
+    """Give the pictures that have captions, and these without empty ones, once all files are known to be there.
 
     Raises:
         FileNotFoundError: Pictures are not there; names the first ones.
@@ -25,12 +25,9 @@ def captioned(given: Dataset) -> tuple[Dataset, list[list[str]]]:
     """
     if not isinstance(given, Dataset):
         raise TypeError(f"pairs: expected a data set with captions, such as datasets.Table(...), got {given!r}")
-    captions = [[text for text in some if text.strip()] for some in given.captions or []]
-    if not any(captions):
-        raise ValueError(f"{given.name}: expected pictures with captions, got none")
-    kept = given.subset(np.array([bool(some) for some in captions]))
+    kept, captions = with_captions(given)
     check_files(kept)
-    return kept, [some for some in captions if some]
+    return kept, captions
 
 
 def recalls(pictures: Dataset, dual: DualEncoder) -> dict[str, float]:

@@ -15,14 +15,16 @@ from torch import Tensor, nn
 
 from pictrieve.augment import Augmentation
 from pictrieve.datasets import Dataset
+from pictrieve.encoders import DualEncoder
 from pictrieve.finetune import rates
 from pictrieve.finetune.batches import LabelledBatches
 from pictrieve.finetune.captions import captioned, guard_set, identity, quality, recalls
 from pictrieve.finetune.embedder import Embedder
-from pictrieve.finetune.gradient_cache import cached_backward
+from pictrieve.finetune.gradient_cache import InPrecision, cached_backward
 from pictrieve.finetune.guard import choose_share
-from pictrieve.finetune.joint import Joint, Words, served
+from pictrieve.finetune.joint import Joint, Words
 from pictrieve.finetune.pictures import numbered, shuffled
+from pictrieve.finetune.starting import served
 from pictrieve.finetune.task import Batches, Group, Loss, Precision, Scale, Task
 from pictrieve.finetune.trainer import Run, Settings, Trainer
 
@@ -186,7 +188,7 @@ class BothTowers(Task):
         if size is None:
             return super().backward(batch, scale, precision)
         pixels, ids, mask, labels = batch
-        sides = [(_InPrecision(self._image, precision), (pixels,)), (_InPrecision(self._text, precision), (ids, mask))]
+        sides = [(InPrecision(self._image, precision), (pixels,)), (InPrecision(self._text, precision), (ids, mask))]
         learns = [bool(rates.parameters_of(tower)) for tower, _ in sides]
         fixed = [None if trained else _rows(*side, size) for side, trained in zip(sides, learns, strict=True)]
 
@@ -210,7 +212,7 @@ class BothTowers(Task):
         """Measure what the core serves."""
         if self._plan.validation is None:
             return {}
-        with served(self.export) as dual:
+        with served(self.export, DualEncoder) as dual:
             return recalls(self._plan.validation, dual)
 
     def baseline(self) -> dict[str, float]:
@@ -224,7 +226,7 @@ class BothTowers(Task):
             return {}
 
         def now() -> float:
-            with served(self.export) as dual:
+            with served(self.export, DualEncoder) as dual:
                 return quality(guard, dual)
 
         gain = (lambda: self.evaluate()["recall@10"]) if self._plan.validation is not None else None
@@ -243,17 +245,6 @@ class BothTowers(Task):
         pixels, rows = pictures
         texts = chosen[rows.numpy()]
         return pixels, *self._words.batch(texts), torch.from_numpy(self._same[texts])
-
-
-class _InPrecision(nn.Module):
-    def __init__(self, module: nn.Module, precision: Precision) -> None:
-        super().__init__()
-        self.module, self.precision = module, precision
-
-    def forward(self, *inputs: Tensor) -> Tensor:
-        with self.precision():
-            rows: Tensor = self.module(*inputs)
-        return rows
 
 
 def _rows(tower: nn.Module, inputs: tuple[Tensor, ...], size: int) -> Tensor:

@@ -12,7 +12,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from pictrieve.augment import Augmentation
 from pictrieve.datasets import Dataset
 from pictrieve.encoders import ImageEncoder
 from pictrieve.encoders.rows import Floats
@@ -24,8 +23,8 @@ from pictrieve.finetune.losses import MSE
 from pictrieve.finetune.measuring import Search
 from pictrieve.finetune.pictures import (
     PictureSet,
-    freeze_classifier,
     numbered,
+    one_view,
     pictures_fingerprint,
     shuffled,
     start_or_random,
@@ -99,16 +98,14 @@ def distill(
     if relational < 0:
         raise ValueError(f"relational: expected a weight of 0 or more, got {relational}")
     start = replace(start_or_random(student, preprocess, seed).at_size(size), projection=None)
-    augmentation = Augmentation("none" if augment is None else augment, preprocess=start.preprocess, seed=seed)
-    if augmentation.mixing or augmentation.views > 1:
-        raise ValueError(f"augment: expected a recipe that gives one view and mixes no pictures, got {augment!r}")
+    augmentation = one_view(augment, start.preprocess, seed)
     shown = numbered(pictures)
     master = teacher if isinstance(teacher, ImageEncoder) else ImageEncoder(teacher)
     wanted = master.encode(shown.images(), show_progress_bar=known.show_progress_bar)
-    with served(start.save) as encoder:
+    with served(start.save, ImageEncoder) as encoder:
         rows = encoder.encode(shown.images(), show_progress_bar=known.show_progress_bar)
     rates.freeze(start.network, freeze)
-    freeze_classifier(start.network)
+    rates.freeze_classifier(start.network)
     embedder = Embedder(start.network, start.pooling, Projection(least_squares(rows, wanted)))
     plan = Plan(
         shuffled(shown, augmentation, batch_size, seed),
@@ -213,7 +210,7 @@ class Distillation(Task):
         """Measure what the core serves."""
         if self._plan.validation is None:
             return {}
-        with served(self.export) as encoder:
+        with served(self.export, ImageEncoder) as encoder:
             return self._plan.validation.measure(encoder)
 
     def finish(self) -> dict[str, Any]:

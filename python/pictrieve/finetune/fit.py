@@ -15,6 +15,7 @@ from torch import nn
 
 from pictrieve.augment import Augmentation
 from pictrieve.datasets import Dataset
+from pictrieve.encoders import ImageEncoder
 from pictrieve.encoders.whitening import Whitening
 from pictrieve.finetune import losses, rates
 from pictrieve.finetune.adversarial import Adversarial, Attack, adversarial_of
@@ -256,6 +257,6 @@ def _projection(start: Start, data: Dataset, dim: int | None, head: str, seed: i
         matrix = torch.empty(dim, start.network.dim, dtype=torch.float32)
         nn.init.orthogonal_(matrix, generator=torch.Generator().manual_seed(seed))
         return Projection(Whitening(np.zeros(start.network.dim, np.float32), matrix.numpy()))
-    with served(start.save) as encoder:
+    with served(start.save, ImageEncoder) as encoder:
         rows = encoder.encode(data.images())
     return Projection(pca_start(rows, dim) if head == "pca" else lda_start(rows, labels_of(data), dim))

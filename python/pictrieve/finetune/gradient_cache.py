@@ -9,6 +9,28 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from pictrieve.finetune.task import Precision
+
+
+class InPrecision(nn.Module):
+    """A tower that computes in the precision of the run, while its loss and backward stay outside of it.
+
+    Args:
+        module: The tower.
+        precision: Gives the context to compute in.
+    """
+
+    def __init__(self, module: nn.Module, precision: Precision) -> None:
+        """Hold both."""
+        super().__init__()
+        self.module, self.precision = module, precision
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """Give the module's rows."""
+        with self.precision():
+            rows: Tensor = self.module(*inputs)
+        return rows
+
 
 class _Chunk(NamedTuple):
     inputs: Any

@@ -19,12 +19,11 @@ from pictrieve.encoders import ImageEncoder, binary
 from pictrieve.encoders.binary import BinaryEncoder
 from pictrieve.encoders.rows import Floats
 from pictrieve.encoders.whitening import Whitening
+from pictrieve.finetune.batches import whole_batches
 from pictrieve.finetune.cached import Features, Labelled, features_of, rows_of
-from pictrieve.finetune.samplers import ShuffledBatches
 from pictrieve.finetune.task import Batches, Loss, Task
 from pictrieve.finetune.towers import Head
 from pictrieve.finetune.trainer import Settings, Trainer
-from pictrieve.finetune.trainer.distributed import rank_and_world
 
 _ROUNDS = 50  # of ITQ, as in the paper
 _METHODS = ("csq", "itq")
@@ -166,11 +165,7 @@ class CentralSimilarity(Task):
         self._head = Head(train.rows, facts["bits"], facts["dropout"], each=True)
         self.modules = nn.ModuleDict({"head": self._head})
         self._codes = torch.from_numpy(class_codes(len(train.classes), facts["bits"], seed))
-        rank, world = rank_and_world()
-        size = min(facts["batch_size"], len(train.rows))
-        self._sampler = ShuffledBatches(
-            len(train.rows), size - size % world, seed, drop_last=True, rank=rank, world=world
-        )
+        self._sampler = whole_batches(len(train.rows), facts["batch_size"], seed)
 
     def batches(self, epoch: int) -> Batches:
         """Give rows, and the codes of their classes."""

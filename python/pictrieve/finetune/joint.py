@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -120,7 +118,7 @@ class Joint:
         self.dual = DualEncoder(self.folder)
         self.text = TextTower(network(self.folder, kind="text", seed=seed), self.dual.text_encoder.pooling)
         stored = _core.read_weights(str(models.resolve(self.folder, "image").weights))
-        self._stored = {name: float(stored[name].item()) for name in (_SCALE, _BIAS) if name in stored}
+        self._stored = {name: np.array(stored[name]) for name in (_SCALE, _BIAS) if name in stored}
 
     def loss(self, name: str | None) -> nn.Module:
         """Make the loss that the checkpoint was trained with, or the one asked for, at the checkpoint's temperature.
@@ -135,33 +133,21 @@ class Joint:
         with torch.no_grad():
             temperature = made.temperature
             if isinstance(temperature, Temperature) and temperature.log_scale is not None and _SCALE in self._stored:
-                temperature.log_scale.fill_(self._stored[_SCALE]).clamp_(*temperature.bounds)
+                temperature.log_scale.fill_(float(self._stored[_SCALE].item())).clamp_(*temperature.bounds)
             if isinstance(made, losses.SigLIP) and _BIAS in self._stored:
-                made.bias.fill_(self._stored[_BIAS])
+                made.bias.fill_(float(self._stored[_BIAS].item()))
         return made
 
     def save(self, folder: Path, loss: nn.Module) -> None:
         """Write both towers, and the temperature that the loss has learnt, under the names of the checkpoint."""
-        self.image.save(folder)  # its other tensors are still those of the checkpoint
-        path = folder / _WEIGHTS
-        arrays = {name: array.copy() for name, array in _core.read_weights(str(path)).items()}
         words = self.text.network.layout_state(self.text.network.origin.layout)
-        arrays |= {name: tensor.detach().cpu().contiguous().numpy() for name, tensor in words.items()}
+        beside = {name: tensor.detach().cpu().contiguous().numpy() for name, tensor in words.items()}
         for name, value in _learnt(loss).items():
-            if name in arrays:
-                arrays[name] = np.full(arrays[name].shape, value, np.float32)
+            if name in self._stored:
+                beside[name] = np.full_like(self._stored[name], value, np.float32)
+        self.image.save(folder, beside=beside)
         if (folder / _OPEN_CLIP.format("config.json")).is_file():
-            path.unlink()
-            path = folder / _OPEN_CLIP.format(_WEIGHTS)
-        _core.write_safetensors(str(path), arrays, {"format": "pt"})
-
-
-@contextmanager
-def served(save: Callable[[Path], None]) -> Iterator[DualEncoder]:
-    """Write an encoder to a temporary folder and open it, as its users will."""
-    with tempfile.TemporaryDirectory(prefix="pictrieve-") as folder:
-        save(Path(folder))
-        yield DualEncoder(folder)
+            (folder / _WEIGHTS).replace(folder / _OPEN_CLIP.format(_WEIGHTS))
 
 
 def _learnt(loss: nn.Module) -> dict[str, float]:

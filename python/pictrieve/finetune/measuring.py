@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pictrieve import evaluate
 from pictrieve.datasets import Dataset
 from pictrieve.encoders import ImageEncoder
 from pictrieve.encoders.rows import Floats
 from pictrieve.evaluate import EvalReport
+from pictrieve.evaluate.encoding import Encoded, evaluated
 from pictrieve.finetune.batches import check_files
 
 _SHOWN = 5  # pictures found for a bad query
@@ -88,10 +88,4 @@ class Search:
         return examples
 
     def _search(self, rows: Floats) -> EvalReport:
-        queries, gallery, labels = self._queries, self._gallery, self._labels
-        place = {row: at for at, row in enumerate(gallery.tolist())}
-        itself = [[place[query]] if query in place else [] for query in queries.tolist()]
-        return evaluate.embeddings(
-            rows[queries], rows[gallery], labels[queries], labels[gallery], junk=itself, ks=(1,),
-            show_progress_bar=False,
-        )  # fmt: skip
+        return evaluated(Encoded(rows, None, None), self._dataset, "trec", {"ks": (1,), "show_progress_bar": False})

@@ -10,13 +10,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pictrieve.augment import Augmentation
 from pictrieve.datasets import Dataset
+from pictrieve.encoders import ImageEncoder
 from pictrieve.finetune import losses, rates
 from pictrieve.finetune.batches import LabelledBatches, data_fingerprint, labelled, labels_of, sampler_of
 from pictrieve.finetune.embedder import Embedder, Projection
 from pictrieve.finetune.measuring import Search
-from pictrieve.finetune.pictures import freeze_classifier, numbered, start_or_random
+from pictrieve.finetune.pictures import numbered, one_view, start_or_random
 from pictrieve.finetune.starting import Model, Start, served
 from pictrieve.finetune.task import Batches, Group, Loss, Task
 from pictrieve.finetune.trainer import Run, Settings, Trainer
@@ -92,13 +92,11 @@ def multitask(
     _check_names(columns, weights, loss_settings or {})
     data = _columns_of(train, columns)
     start = start_or_random(model, preprocess, seed).at_size(size)
-    augmentation = Augmentation("none" if augment is None else augment, preprocess=start.preprocess, seed=seed)
-    if augmentation.mixing or augmentation.views > 1:
-        raise ValueError(f"augment: expected a recipe that gives one view and mixes no pictures, got {augment!r}")
+    augmentation = one_view(augment, start.preprocess, seed)
     torch.manual_seed(seed)
     embedder = Embedder(start.network, start.pooling, Projection(start.projection) if start.projection else None)
     rates.freeze(start.network, freeze)
-    freeze_classifier(start.network)
+    rates.freeze_classifier(start.network)
     heads = [
         losses.make(loss, classes=len(data[name].classes), dim=embedder.dim, **(loss_settings or {}).get(name, {}))
         for name, loss in columns.items()
@@ -208,7 +206,7 @@ class Several(Task):
         """Measure what the core serves: the mean over columns, then each."""
         if not self._plan.validation:
             return {}
-        with served(self.export) as encoder:
+        with served(self.export, ImageEncoder) as encoder:
             found = {name: search.measure(encoder) for name, search in self._plan.validation.items()}
         mean = sum(metrics["map"] for metrics in found.values()) / len(found)
         own = {f"{name}_{metric}": value for name, metrics in found.items() for metric, value in metrics.items()}

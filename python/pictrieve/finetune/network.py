@@ -120,15 +120,19 @@ class Network(nn.Module):
         state: dict[str, Tensor] = self._core.to_layout(dict(self.state_dict()), layout)
         return state
 
-    def save_pretrained(self, path: str | Path) -> None:
+    def save_pretrained(self, path: str | Path, beside: Mapping[str, NDArray[Any]] | None = None) -> None:
         """Write a directory that encoders serve, and that the library whose checkpoint this was reads back.
 
         Weights keep the names of the checkpoint that they came from; configuration, preprocessing and tokenizer files
         are copied from beside it, and so are tensors of the checkpoint that are not the network's, such as the other
         tower of CLIP. A network without such an origin gets our own layout.
+
+        Args:
+            path: The directory, which is made.
+            beside: Further tensors by name; they come before the checkpoint's own of the same names.
         """
         state = self.layout_state(self.origin.layout) if self.origin.layout else dict(self.state_dict())
-        others = self._other_tensors() if self.origin.folder else {}
+        others = {**(self._other_tensors() if self.origin.folder else {}), **(beside or {})}
         save_network(Path(path), self.kind, self.architecture, self.config, state, others, self.origin)
 
     def freeze(self, *patterns: str) -> list[str]:

@@ -15,6 +15,7 @@ from pictrieve.datasets import Dataset
 from pictrieve.encoders import ImageEncoder, TextEncoder
 from pictrieve.encoders.aligned import LabelTexts
 from pictrieve.encoders.rows import Floats
+from pictrieve.finetune.cached import scaled_to_unit
 
 PairsInput = Dataset | tuple[Any, Any]
 _KS = (10, 1, 5)  # the first one is what a training is judged by
@@ -84,6 +85,18 @@ class Pairs:
         return total.hexdigest()
 
 
+def with_captions(given: Dataset) -> tuple[Dataset, list[list[str]]]:
+    """Give the pictures that have captions, and these without empty ones.
+
+    Raises:
+        ValueError: There are no captions.
+    """
+    captions = [[text for text in some if text.strip()] for some in given.captions or []]
+    if not any(captions):
+        raise ValueError(f"{given.name}: expected pictures with captions, got none")
+    return given.subset(np.array([bool(some) for some in captions])), [some for some in captions if some]
+
+
 def read_pairs(
     given: PairsInput,
     image_encoder: ImageEncoder,
@@ -110,11 +123,7 @@ def read_pairs(
     """
     if not isinstance(given, Dataset):
         return _of_arrays(given, image_encoder, text_encoder, name, show_progress_bar)
-    captioned = np.array([any(map(str.strip, texts)) for texts in given.captions or []], np.bool_)
-    if not captioned.any():
-        raise ValueError(f"{given.name}: expected pictures with captions, got none")
-    kept = given.subset(captioned)
-    captions = [[text for text in texts if text.strip()] for texts in kept.captions or []]
+    kept, captions = with_captions(given)
     look = image_encoder.look(kept.images(), show_progress_bar=show_progress_bar, probabilities=label_space)
     texts, counts = _texts_of(captions, text_encoder, show_progress_bar)
     if not label_space:
@@ -156,8 +165,4 @@ def _unit(rows: Any, axes: int, dim: int, name: str) -> Floats:
     if given.ndim != axes or given.shape[-1] != dim or given.dtype.kind != "f":
         shape = ", ".join([*"nc"[: axes - 1], str(dim)])
         raise ValueError(f"{name}: expected floats ({shape}), the encoder's dim, got {given.dtype} {given.shape}")
-    if not np.isfinite(given).all():
-        raise ValueError(f"{name}: expected finite numbers, got NaN or infinity")
-    lengths = np.linalg.norm(given, axis=-1, keepdims=True)
-    made: Floats = np.ascontiguousarray(given / np.maximum(lengths, 1e-30), np.float32)
-    return made
+    return scaled_to_unit(given, name)

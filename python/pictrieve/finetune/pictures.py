@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -13,10 +12,10 @@ from pictrieve import _core, models
 from pictrieve._sources import as_sources
 from pictrieve.augment import Augmentation
 from pictrieve.datasets import Dataset
-from pictrieve.finetune.batches import LabelledBatches, labelled
-from pictrieve.finetune.network import Network, network
+from pictrieve.finetune.batches import LabelledBatches, labelled, names_digest
+from pictrieve.finetune.network import network
 from pictrieve.finetune.samplers import ShuffledBatches
-from pictrieve.finetune.starting import Model, Start, classifier_names, start_from
+from pictrieve.finetune.starting import Model, Start, start_from
 from pictrieve.finetune.trainer.distributed import rank_and_world
 from pictrieve.images import Preprocess
 from pictrieve.models import bundled
@@ -50,6 +49,14 @@ def numbered(pictures: PictureSet) -> Dataset:
     return labelled(same)
 
 
+def one_view(recipe: Any, preprocess: Preprocess, seed: int) -> Augmentation:
+    """Make the augmentation of a recipe that looks at each picture once, by itself; None is "none"."""
+    made = Augmentation("none" if recipe is None else recipe, preprocess=preprocess, seed=seed)
+    if made.mixing or made.views > 1:
+        raise ValueError(f"augment: expected a recipe that gives one view and mixes no pictures, got {recipe!r}")
+    return made
+
+
 def shuffled(pictures: Dataset, augmentation: Augmentation, batch_size: int, seed: int) -> LabelledBatches:
     """Give batches in which every picture comes once an epoch: pixels, and the rows of the pictures.
 
@@ -67,9 +74,7 @@ def shuffled(pictures: Dataset, augmentation: Augmentation, batch_size: int, see
 
 def pictures_fingerprint(pictures: Dataset) -> dict[str, Any]:
     """Give what must be the same for a run to be resumed."""
-    digest = hashlib.blake2b(digest_size=16)
-    for path in pictures.paths:
-        digest.update(path.name.encode("utf-8", "surrogateescape") + b"\0")
+    digest = names_digest(pictures)
     if pictures.boxes is not None:
         digest.update(pictures.boxes.tobytes())
     if isinstance(pictures.contents, list):  # in memory; what is packed in an archive is known by its name
@@ -84,9 +89,3 @@ def start_or_random(model: Model, preprocess: Preprocess | None, seed: int) -> S
     if bare and not Path(models.locate(str(model))).exists():
         model = network(str(model), {"num_classes": 0}, kind="image", weights="random", seed=seed)
     return start_from(model, None, preprocess, seed)
-
-
-def freeze_classifier(network: Network) -> None:
-    """Stop training a classifier that the model's format keeps, and that is of no use to features."""
-    for name in classifier_names(network):
-        network.get_parameter(name).requires_grad_(False)

@@ -38,6 +38,12 @@ def freeze(network: Network, what: Freeze) -> list[str]:
     return [name for name, parameter in network.named_parameters() if not parameter.requires_grad]
 
 
+def freeze_classifier(network: Network) -> None:
+    """Stop training a classifier that the model's format keeps, and that is of no use to features."""
+    for name in classifier_names(network):
+        network.get_parameter(name).requires_grad_(False)
+
+
 def groups(network: Network, rate: float, layer_decay: float | None, head_rate: float) -> list[Group]:
     """Give the optimiser's groups of a network: the classifier at `head_rate`, other parts by their depth.
 

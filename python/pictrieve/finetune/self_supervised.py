@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from pictrieve.augment import Augmentation
 from pictrieve.datasets import Dataset
+from pictrieve.encoders import ImageEncoder
 from pictrieve.finetune import rates
 from pictrieve.finetune.batches import LabelledBatches
 from pictrieve.finetune.embedder import Embedder
@@ -20,7 +21,6 @@ from pictrieve.finetune.losses import NTXent
 from pictrieve.finetune.measuring import Search
 from pictrieve.finetune.pictures import (
     PictureSet,
-    freeze_classifier,
     numbered,
     pictures_fingerprint,
     shuffled,
@@ -104,7 +104,7 @@ def self_supervised(
     if min(batch_size, len(shown)) < 2 * rank_and_world()[1]:
         raise ValueError(f"batch_size: expected 2 or more pictures in a batch, got {min(batch_size, len(shown))}")
     rates.freeze(start.network, freeze)
-    freeze_classifier(start.network)
+    rates.freeze_classifier(start.network)
     torch.manual_seed(seed)
     embedder = Embedder(start.network, start.pooling)
     objective = (
@@ -225,7 +225,7 @@ class TwoViews(Task):
         """Measure what the core serves."""
         if self._plan.validation is None:
             return {}
-        with served(self.export) as encoder:
+        with served(self.export, ImageEncoder) as encoder:
             return self._plan.validation.measure(encoder)
 
     def export(self, folder: Path) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import copy
 import hashlib
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from numpy.typing import NDArray
 
 from pictrieve import _autograd, models
 from pictrieve.encoders import ImageEncoder, whitening
@@ -23,6 +25,7 @@ from pictrieve.models.own import FILE, WHITENING
 from pictrieve.models.resolved import read_json_if_there
 
 Model = str | Path | Network | ImageEncoder
+Served = TypeVar("Served")
 
 
 @dataclass(frozen=True)
@@ -51,9 +54,17 @@ class Start:
             raise ValueError(f"size: expected at least 1 pixel, got {size}")
         return replace(self, preprocess=scaled(self.preprocess, size / self.preprocess.size[0]))
 
-    def save(self, folder: Path, labels: Sequence[str] | None = None) -> None:
-        """Write a directory that `ImageEncoder` serves; `labels` are the names of the classes, where they are new."""
-        self.network.save_pretrained(folder)
+    def save(
+        self, folder: Path, labels: Sequence[str] | None = None, beside: Mapping[str, NDArray[Any]] | None = None
+    ) -> None:
+        """Write a directory that `ImageEncoder` serves.
+
+        Args:
+            folder: The directory.
+            labels: Names of the classes, where they are new.
+            beside: Further tensors of the weights; see `Network.save_pretrained`.
+        """
+        self.network.save_pretrained(folder, beside)
         _write_notes(folder, self, labels)
         (folder / WHITENING).unlink(missing_ok=True)
         if self.projection is not None:
@@ -102,11 +113,11 @@ def start_from(model: Model, classes: int | None, preprocess: Preprocess | None 
 
 
 @contextmanager
-def served(save: Callable[[Path], None]) -> Iterator[ImageEncoder]:
+def served(save: Callable[[Path], None], opened: Callable[[str], Served]) -> Iterator[Served]:
     """Write an encoder to a temporary folder and open it, as its users will."""
     with tempfile.TemporaryDirectory(prefix="pictrieve-") as folder:
         save(Path(folder))
-        yield ImageEncoder(folder)
+        yield opened(folder)
 
 
 def classifier_names(network: Network) -> list[str]:

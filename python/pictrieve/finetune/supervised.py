@@ -11,11 +11,12 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pictrieve.encoders import ImageEncoder
 from pictrieve.finetune import rates
 from pictrieve.finetune.adversarial import Attack
 from pictrieve.finetune.batches import LabelledBatches
 from pictrieve.finetune.embedder import Embedder, Projection
-from pictrieve.finetune.gradient_cache import cached_backward
+from pictrieve.finetune.gradient_cache import InPrecision, cached_backward
 from pictrieve.finetune.guard import choose_share
 from pictrieve.finetune.measuring import Search
 from pictrieve.finetune.starting import Start, classifier_names, served
@@ -119,8 +120,7 @@ class Supervised(Task):
         self._original = replace(start, network=copy.deepcopy(start.network))
         if self._is_classifier:
             return
-        for name in classifier_names(start.network):  # kept by the model's format, and of no use here
-            start.network.get_parameter(name).requires_grad_(False)
+        rates.freeze_classifier(start.network)
         if not rates.parameters_of(embedder):
             raise ValueError(
                 'freeze: nothing of the encoder is left to train; freeze less, give dim=, or take loss="softmax"'
@@ -149,7 +149,7 @@ class Supervised(Task):
         if self._plan.chunk_size is None:
             return super().backward(batch, scale, precision)
         pixels, labels = batch
-        tower = _InPrecision(self._embedder, precision)
+        tower = InPrecision(self._embedder, precision)
         loss = cached_backward(
             lambda rows: self._objective.of_rows(rows, labels),
             (tower, pixels),
@@ -197,7 +197,7 @@ class Supervised(Task):
         """Give the worst queries of the validation data."""
         if self._plan.validation is None:
             return []
-        with served(self.export) as encoder:
+        with served(self.export, ImageEncoder) as encoder:
             return self._plan.validation.worst(encoder, _WORST)
 
     def export(self, folder: Path) -> None:
@@ -215,16 +215,5 @@ class Supervised(Task):
     ) -> dict[str, float]:
         if search is None:
             return {}
-        with served(save) as encoder:
+        with served(save, ImageEncoder) as encoder:
             return search.measure(encoder, self._plan.classes if classify and self._is_classifier else None)
-
-
-class _InPrecision(nn.Module):
-    def __init__(self, module: nn.Module, precision: Precision) -> None:
-        super().__init__()
-        self.module, self.precision = module, precision
-
-    def forward(self, pixels: Tensor) -> Tensor:
-        with self.precision():
-            rows: Tensor = self.module(pixels)
-        return rows

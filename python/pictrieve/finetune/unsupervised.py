@@ -8,11 +8,11 @@ from typing import Any
 
 from torch import nn
 
-from pictrieve.augment import Augmentation
 from pictrieve.datasets import Dataset
+from pictrieve.encoders import ImageEncoder
 from pictrieve.finetune.batches import LabelledBatches
 from pictrieve.finetune.measuring import Search
-from pictrieve.finetune.pictures import PictureSet, numbered, pictures_fingerprint, shuffled
+from pictrieve.finetune.pictures import PictureSet, numbered, one_view, pictures_fingerprint, shuffled
 from pictrieve.finetune.script import save_script, square
 from pictrieve.finetune.starting import served
 from pictrieve.finetune.task import Batches, Task
@@ -46,9 +46,7 @@ class Unsupervised(Task):
         """Prepare the batches; subclasses set `modules`."""
         shown = numbered(pictures)
         self.preprocess = square(size)
-        augmentation = Augmentation("none" if augment is None else augment, preprocess=self.preprocess, seed=seed)
-        if augmentation.mixing or augmentation.views > 1:
-            raise ValueError(f"augment: expected a recipe that gives one view and mixes no pictures, got {augment!r}")
+        augmentation = one_view(augment, self.preprocess, seed)
         self._batches: LabelledBatches = shuffled(shown, augmentation, batch_size, seed)
         self._search = None if validation is None else Search(validation)
         self._facts = {
@@ -69,7 +67,7 @@ class Unsupervised(Task):
         """Measure what the core serves."""
         if self._search is None:
             return {}
-        with served(self.export) as encoder:
+        with served(self.export, ImageEncoder) as encoder:
             return self._search.measure(encoder)
 
     def export(self, folder: Path) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pictrieve.evaluate import EvalReport, Protocol, retrieval
+from pictrieve.evaluate.statistics import Units, resampled_means
 from pictrieve.index import Index
 from pictrieve.rank._rankings import as_rankings
 from pictrieve.rank._rerankers import reranker_of
@@ -229,7 +230,7 @@ def _rows(names: Sequence[str], before: EvalReport, after: EvalReport, seed: int
     pairs = np.stack([[before.per_query[name], after.per_query[name]] for name in names])
     pairs = pairs[:, :, np.isfinite(pairs[0, 0])]  # a query without relevant items has NaN
     differences = pairs[:, 1] - pairs[:, 0]
-    means = _bootstrap_means(differences, seed)
+    means = [resampled_means(Units(values, None), _RESAMPLES, seed) for values in differences]
     low, high = np.quantile(means, [0.025, 0.975], axis=1)
     return [
         GainRow(
@@ -245,17 +246,6 @@ def _rows(names: Sequence[str], before: EvalReport, after: EvalReport, seed: int
         )
         for i, name in enumerate(names)
     ]
-
-
-def _bootstrap_means(differences: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
-    """Mean differences ``(metrics, resamples)`` of queries drawn with replacement, the same for all metrics."""
-    count = differences.shape[1]
-    random = np.random.default_rng(seed)
-    means = np.empty((len(differences), _RESAMPLES))
-    for i in range(_RESAMPLES):  # one at a time: as many numbers as queries, not a matrix of them
-        drawn = random.integers(0, count, count)
-        means[:, i] = differences[:, drawn].mean(axis=1)
-    return means
 
 
 def _verdict(low: float, high: float, queries: int) -> str:

@@ -31,7 +31,7 @@ class CosineClasses(LabelLoss):
         self,
         classes: int,
         dim: int,
-        scale: float,
+        scale: float = 20.0,
         *,
         sub_centres: int = 1,
         label_smoothing: float = 0.0,

@@ -25,26 +25,6 @@ class Softmax(CosineClasses):
         class_weights: `(classes,)` weights of the classes' rows; None for equal ones.
     """
 
-    def __init__(
-        self,
-        classes: int,
-        dim: int,
-        scale: float = 20.0,
-        *,
-        sub_centres: int = 1,
-        label_smoothing: float = 0.0,
-        class_weights: Tensor | None = None,
-    ) -> None:
-        """See the class."""
-        super().__init__(
-            classes,
-            dim,
-            scale,
-            sub_centres=sub_centres,
-            label_smoothing=label_smoothing,
-            class_weights=class_weights,
-        )
-
     def target(self, cosines: Tensor) -> Tensor:
         """Leave the cosines."""
         return cosines
