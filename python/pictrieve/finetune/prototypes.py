@@ -11,6 +11,7 @@ from pictrieve.encoders.rows import Floats
 from pictrieve.finetune.cached import FeatureEncoder, Features, Labelled, features_of, opened
 from pictrieve.finetune.linear_classifier import LinearClassifier
 from pictrieve.finetune.linear_probe import linear_probe
+from pictrieve.finetune.samplers import EpisodeBatches
 
 _HEADS = ("mean", "lda", "probe")
 
@@ -101,36 +102,20 @@ def episodes(
     """
     if head not in _HEADS:
         raise ValueError(f"head: expected one of {', '.join(_HEADS)}, got {head!r}")
-    if min(shots, queries, count) < 1 or ways < 2:
-        raise ValueError(f"ways, shots, queries, count: expected 2, 1, 1, 1 or more, got {ways, shots, queries, count}")
     features = features_of(opened(encoder), data)
-    members = [np.flatnonzero(features.labels == i) for i in range(len(features.classes))]
-    large = [rows for rows in members if len(rows) >= shots + queries]
-    if len(large) < ways:
-        raise ValueError(
-            f"ways: expected at most {len(large)}, the classes with {shots + queries} pictures (shots + queries), got "
-            f"{ways}"
-        )
-    chance = np.random.default_rng(seed)
-    found = [_episode(features, large, (ways, shots, queries), head, chance) for _ in range(count)]
-    values = np.array(found)
+    drawn = EpisodeBatches(features.labels, ways, shots, queries, count, seed)
+    values = np.array([_right(features, np.array(rows), (ways, shots, queries), head) for rows in drawn])
     error = values.std(ddof=1) / np.sqrt(count) if count > 1 else np.nan
     return Episodes(float(values.mean()), float(1.96 * error), values)
 
 
-def _episode(
-    features: Features, members: list[NDArray[np.int64]], sizes: tuple[int, int, int], head: str,
-    chance: np.random.Generator,
-) -> float:  # fmt: skip
+def _right(features: Features, rows: NDArray[np.int64], sizes: tuple[int, int, int], head: str) -> float:
+    """Give the share of an episode's queries that are taken for what they are."""
     ways, shots, queries = sizes
-    drawn = [
-        chance.choice(members[i], shots + queries, replace=False)
-        for i in chance.choice(len(members), ways, replace=False)
-    ]
-    train = features.rows[np.concatenate([rows[:shots] for rows in drawn])], np.repeat(np.arange(ways), shots)
-    test = features.rows[np.concatenate([rows[shots:] for rows in drawn])]
+    support, asked = np.split(rows, [ways * shots])
+    train = features.rows[support], np.repeat(np.arange(ways), shots)
     model = linear_probe(None, train) if head == "probe" else prototypes(None, train, head=head)
-    return float(np.mean(model.scores(test).argmax(axis=1) == np.repeat(np.arange(ways), queries)))
+    return float(np.mean(model.scores(features.rows[asked]).argmax(axis=1) == np.repeat(np.arange(ways), queries)))
 
 
 def _means(features: Features) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

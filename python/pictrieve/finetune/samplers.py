@@ -1,4 +1,4 @@
-"""Which items make a batch: shuffled, P classes x K items, or all classes alike.
+"""Which items make a batch: shuffled, P classes x K items, all classes alike, or an episode.
 
 Each sampler is one epoch of batches, lists of item numbers, for `DataLoader(batch_sampler=...)` or a plain loop. The
 order depends on the seed and the epoch alone: `set_epoch` is all the state there is. In a distributed run every process
@@ -204,6 +204,60 @@ class BalancedBatches(BatchSampler):
     @property
     def _items(self) -> int:
         return self.per_class * len(self.members)
+
+
+class EpisodeBatches(BatchSampler):
+    """Episodes of few-shot learning: in each, classes drawn at random, and of each so many different items at random.
+
+    A batch is an episode: `shots` items to learn from of its first class, of its second and so on, then in the same
+    order `queries` items of each to ask for. Classes with fewer items than both together are never drawn.
+
+    Args:
+        labels: `(n,)` integers; items with a negative one are left out.
+        ways: Classes of an episode.
+        shots: Items of a class to learn from.
+        queries: Items of a class to ask for.
+        count: Episodes of an epoch, of all processes together, a multiple of `world`.
+        seed: Of the draws, together with the epoch.
+        rank: Number of this process in a distributed run.
+        world: How many processes there are; each takes whole episodes.
+
+    Raises:
+        ValueError: Fewer than `ways` classes have `shots + queries` items, or a number does not fit.
+    """
+
+    def __init__(
+        self, labels: ArrayLike, ways: int, shots: int, queries: int, count: int, seed: int = 0,
+        *, rank: int = 0, world: int = 1,
+    ) -> None:  # fmt: skip
+        """See the class."""
+        super().__init__(seed, rank, world)
+        if min(shots, queries, count) < 1 or ways < 2:
+            got = (ways, shots, queries, count)
+            raise ValueError(f"ways, shots, queries, count: expected 2, 1, 1, 1 or more, got {got}")
+        if count % world:
+            raise ValueError(f"count: expected a multiple of world ({world}), got {count}")
+        self.ways, self.shots, self.queries, self.count = ways, shots, queries, count
+        self.members = [items for items in _members(labels) if len(items) >= shots + queries]
+        if len(self.members) < ways:
+            raise ValueError(
+                f"ways: expected at most {len(self.members)}, the classes with {shots + queries} pictures "
+                f"(shots + queries), got {ways}"
+            )
+
+    def __len__(self) -> int:
+        """How many episodes an epoch has for each process."""
+        return self.count // self.world
+
+    def batches(self, chance: np.random.Generator) -> Iterator[Items]:
+        """Draw an episode for each process at a time."""
+        for _ in range(len(self)):
+            yield np.concatenate([self._drawn(chance) for _ in range(self.world)])
+
+    def _drawn(self, chance: np.random.Generator) -> Items:
+        chosen = chance.choice(len(self.members), self.ways, replace=False)
+        of_class = [chance.choice(self.members[i], self.shots + self.queries, replace=False) for i in chosen]
+        return np.concatenate([items[: self.shots] for items in of_class] + [items[self.shots :] for items in of_class])
 
 
 def _members(labels: ArrayLike) -> list[Items]:

@@ -27,7 +27,7 @@ TEST(Pool, MakesAsManyAsWereInUseAtOnce) {
   Pool<int> pool;
   std::vector<std::thread> threads;
   for (int i = 0; i < 4; ++i)
-    threads.emplace_back([&] {
+    threads.emplace_back([&, i] {
       for (int j = 0; j < 1000; ++j) {
         const auto lease = pool.borrow();
         const int mine = *lease = i * 1000 + j;
