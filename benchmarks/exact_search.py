@@ -1,6 +1,7 @@
 """P9: exact search, a batch of 2,000 queries and single ones, against the faiss-cpu wheel.
 
 The single query is also compared with the machine's memory bandwidth: the time to read the vectors once.
+With --small instead: 1,000 to 10,000 vectors, where what a search costs besides comparing counts.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import _gloss_vectors as gloss_vectors
@@ -28,17 +30,44 @@ def reader(base: NDArray[np.float32], threads: int) -> Callable[[], object]:
     return lambda: list(pool.map(np.max, parts))
 
 
+def one_by_one(search: Callable[..., object], queries: NDArray[np.float32], k: int) -> None:
+    """Ask 20 queries, one a call."""
+    for i in range(20):
+        search(queries[i : i + 1], k)
+
+
+def small_sets(base: NDArray[np.float32], queries: NDArray[np.float32], rounds: int) -> None:
+    """Print the ratio for each size, dimension and k, for single queries and for a batch of 256."""
+    for dim in (64, 384, 1280):
+        wide, asked = (np.ascontiguousarray(np.tile(rows, (1, 4))[:, :dim]) for rows in (base[:10_000], queries[:256]))
+        for count in (1000, 4000, 10_000):
+            ours, theirs = pt.Index(dim, metric="ip"), faiss.IndexFlatIP(dim)
+            ours.add(wide[:count])
+            theirs.add(wide[:count])
+            sides = {"pictrieve": ours.search, "faiss": theirs.search}
+            for k in (10, 100):
+                single = medians(
+                    {name: partial(one_by_one, search, asked, k) for name, search in sides.items()}, rounds
+                )
+                batch = medians({name: partial(search, asked, k) for name, search in sides.items()}, rounds)
+                ratios = [spent["faiss"] / spent["pictrieve"] for spent in (single, batch)]
+                print(f"{count} x {dim}, k {k}: single {ratios[0]:.2f}, batch {ratios[1]:.2f} of faiss", flush=True)
+
+
 def main() -> None:
     """Check that both find the same, then time."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--vectors", type=Path, help="float32 .npy instead of encoding the glosses")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--small", action="store_true", help="small sets only; best with --threads 1")
     arguments = parser.parse_args()
     say_machine()
     pt.set_num_threads(arguments.threads)
     faiss.omp_set_num_threads(arguments.threads)
     base, held_out = gloss_vectors.load(arguments.vectors)
+    if arguments.small:
+        return small_sets(base, held_out, arguments.rounds)
     batch = np.concatenate([held_out, base[:: len(base) // 1000]])[:2000]
     ours = pt.Index(base.shape[1], metric="ip")
     ours.add(base)

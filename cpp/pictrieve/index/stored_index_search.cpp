@@ -95,12 +95,16 @@ SearchEffort StoredIndex::effort(const Request& request) const {
   return {count, std::max<int64_t>(request.params.ef_search, request.count), request.params.nprobe, request.count, {}};
 }
 
-/// A structure compares with about as many rows whatever share is allowed; a scan with all that are, in order.
+/// A structure compares with about as many rows whatever share is allowed; a scan with all that are, in order. Where
+/// a graph would compare with as many as there are, the scan is exact and mostly quicker: with 64 candidates of 16
+/// links each, that is 1,024 rows, it takes 0.7 of a walk's time for one query of 64 numbers, 0.9 of 384, 1.3 of 1,280,
+/// and 0.4 to 0.2 for a batch.
 bool StoredIndex::walks(const Selection& selection, const Request& request) const {
-  constexpr double kScatter = 3;  // a row somewhere costs a walk about three times what the next row costs a scan
+  constexpr double kScatter = 3;  // with a filter, a row somewhere costs a walk about three times what it costs a scan
   if (!structure_ || request.exact) return false;
-  const auto matching = static_cast<double>(selection.count);
-  return selection.count * 2 > items_.rows() || matching > kScatter * structure_->cost(effort(request));
+  const bool by_graph = recipe_.structure.kind == StructureSpec::Kind::Graph;
+  const double scatter = selection.count * 2 <= items_.rows() ? kScatter : by_graph ? 1 : 0;
+  return static_cast<double>(selection.count) > scatter * structure_->cost(effort(request));
 }
 
 /// Gives the queries for which too little was found: they are compared with every row.
@@ -166,15 +170,19 @@ std::vector<Hit> StoredIndex::hits(const Request& request, Comparer& comparer, s
     std::nth_element(candidates.begin(), candidates.begin() + count, candidates.end(), is_better);
     candidates.resize(static_cast<size_t>(count));
   }
+  std::vector<int32_t> rows(candidates.size());
+  std::transform(candidates.begin(), candidates.end(), rows.begin(), [](const Candidate& c) { return c.row; });
+  std::vector<float> scores(rows.size());
+  comparer.scores(rows, scores.data());
   std::vector<Hit> hits;
-  hits.reserve(candidates.size());
-  for (const Candidate& candidate : candidates) {
-    const float score = comparer.score(candidate.row);
-    if (score >= request.min_score) hits.push_back({score, items_.id(candidate.row)});
+  hits.reserve(rows.size());
+  for (size_t i = 0; i < rows.size(); ++i)
+    if (scores[i] >= request.min_score) hits.push_back({scores[i], items_.id(rows[i])});
+  if (const auto kept = static_cast<size_t>(request.count); kept < hits.size()) {
+    std::nth_element(hits.begin(), hits.begin() + request.count, hits.end(), before);
+    hits.resize(kept);
   }
-  const auto kept = std::min(static_cast<int64_t>(hits.size()), request.count);
-  std::partial_sort(hits.begin(), hits.begin() + kept, hits.end(), before);
-  hits.resize(static_cast<size_t>(kept));
+  std::sort(hits.begin(), hits.end(), before);
   return hits;
 }
 

@@ -30,11 +30,13 @@ TEST(Index, AnInterruptedAddLeavesTheGraphAsItWas) {
   const auto index = Index::create({.dim = 16, .factory = "HNSW8"});
   index->add(random_rows(400, 16, 1), {}, false);
   const Matrix<float> queries = random_rows(50, 16, 2);
-  const auto before = ids_of(index->search(queries, 10));
+  SearchOptions by_walk;
+  by_walk.params.ef_search = 16;  // so few that 400 rows are not compared with all
+  const auto before = ids_of(index->search(queries, 10, by_walk));
   struct Stop {};
   EXPECT_THROW(index->add(random_rows(60000, 16, 3), {}, false, [](int64_t, int64_t) { throw Stop{}; }), Stop);
   EXPECT_EQ(index->size(), 400);
-  EXPECT_EQ(ids_of(index->search(queries, 10)), before);
+  EXPECT_EQ(ids_of(index->search(queries, 10, by_walk)), before);
   index->add(random_rows(100, 16, 4), {}, false);
   EXPECT_EQ(index->ids().data()[400], 400);
 }
@@ -92,6 +94,16 @@ TEST(Index, ABatchThroughBlasEqualsSingleQueries) {
       const auto one = ids_of(index->search(queries.view().slice(q, q + 1), 7));
       EXPECT_TRUE(std::equal(one.begin(), one.end(), batch.begin() + q * 7)) << metric << " query " << q;
     }
+  }
+}
+
+TEST(Index, AGraphOfNoMoreRowsThanAWalkComparesWithIsExact) {
+  const auto graph = Index::create({.dim = 32, .factory = "HNSW2", .ef_construction = 4}), flat = Index::create({32});
+  const Matrix<float> queries = random_rows(100, 32, 2);
+  for (const int64_t rows : {128, 400}) {  // 64 candidates of 2 links: 128
+    for (Index* index : {graph.get(), flat.get()}) index->add(random_rows(rows, 32, 1), {}, false);
+    const bool equal = ids_of(graph->search(queries, 10)) == ids_of(flat->search(queries, 10));
+    EXPECT_EQ(equal, rows == 128);
   }
 }
 

@@ -26,11 +26,7 @@ class BitComparer final : public Comparer {
     compare({rows_.data(), rows_.width(), nullptr, first, count}, out);
   }
 
-  float score(int32_t row) const override {
-    float score = 0;
-    keys_of_block(row, 1, &score);
-    return score;
-  }
+  void scores(std::span<const int32_t> rows, float* out) const override { keys(rows, out); }
 
   void prefetch(int32_t row) const override { hwy::Prefetch(rows_.row(row)); }
 

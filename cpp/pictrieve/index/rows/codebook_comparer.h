@@ -1,6 +1,7 @@
 // Private: what comparing with codes of 8 and of 4 bits has in common.
 #pragma once
 
+#include <algorithm>
 #include <optional>
 #include <vector>
 
@@ -18,7 +19,9 @@ class CodebookComparer : public Comparer {
   void set_row(int32_t row) final;
   void keys(std::span<const int32_t> rows, float* out) const final;
   void keys_of_block(int64_t first, int64_t count, float* out) const final;
-  float score(int32_t row) const final;
+  void scores(std::span<const int32_t> rows, float* out) const final {
+    std::transform(rows.begin(), rows.end(), out, [this](int32_t row) { return score(row); });
+  }
   void set_offset(float product) final { offset_ = product; }
 
  protected:
@@ -29,6 +32,7 @@ class CodebookComparer : public Comparer {
   virtual void products_of_block(int64_t first, int64_t count, float* out) const = 0;
 
  private:
+  float score(int32_t row) const;
   float centre_product(int64_t row) const;
   void add_centres(const int32_t* rows, int64_t first, int64_t count, float* out) const;
 

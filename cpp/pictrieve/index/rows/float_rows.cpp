@@ -14,7 +14,7 @@
 namespace pictrieve {
 namespace {
 
-constexpr int64_t kFewestRoughRows = 4096;   // fewer are compared in no time
+constexpr int64_t kFewestRoughRows = 512;    // fewer are compared in no time
 constexpr int64_t kFewestRoughNumbers = 64;  // in a row: products of shorter ones are not what takes the time
 
 class FloatComparer final : public Comparer {
@@ -48,15 +48,16 @@ class FloatComparer final : public Comparer {
       turn_distances(metric_, out, count);
   }
 
-  float score(int32_t row) const override {
-    const float* values = rows_.row(row);
-    if (metric_ == Metric::Cosine)  // Note [exact scores]
-      return cosine_score(dot(query_.values, values, dim_), query_.squared, dot(values, values, dim_));
-    float key = 0;
-    kernel_(query_.values, {rows_.row(0), dim_, nullptr, row, 1}, &key);
-    if (metric_ == Metric::L2) return 0.0F - std::sqrt(key);
-    turn_distances(metric_, &key, 1);
-    return key;
+  void scores(std::span<const int32_t> rows, float* out) const override {
+    if (metric_ != Metric::Cosine) {
+      keys(rows, out);
+      scores_from_keys(metric_, out, rows.size());
+      return;
+    }
+    for (size_t i = 0; i < rows.size(); ++i) {  // Note [exact scores]
+      const float* values = rows_.row(rows[i]);
+      out[i] = cosine_score(dot(query_.values, values, dim_), query_.squared, dot(values, values, dim_));
+    }
   }
 
   void prefetch(int32_t row) const override {

@@ -81,15 +81,15 @@ class HalfComparer final : public Comparer {
       scale_keys(out, count, rows_.lengths().view()->inverse.data() + first, query_.inverse);
   }
 
-  float score(int32_t row) const override {  // Note [exact scores]
-    if (metric_ == Metric::Cosine) {
-      pictrieve::decode(rows_.row(row), dim_, row_.data());
-      return cosine_score(product(query_.values, rows_.row(row), dim_), query_.squared,
-                          product(row_.data(), rows_.row(row), dim_));
+  void scores(std::span<const int32_t> rows, float* out) const override {
+    compare({rows_.row(0), dim_, rows.data(), 0, static_cast<int64_t>(rows.size())}, out);
+    scores_from_keys(metric_, out, rows.size());
+    if (metric_ != Metric::Cosine) return;
+    for (size_t i = 0; i < rows.size(); ++i) {  // Note [exact scores]
+      const T* values = rows_.row(rows[i]);
+      pictrieve::decode(values, dim_, row_.data());
+      out[i] = cosine_score(out[i], query_.squared, product(row_.data(), values, dim_));
     }
-    float key = 0;
-    keys_of_block(row, 1, &key);
-    return metric_ == Metric::L2 ? 0.0F - std::sqrt(0.0F - key) : key;
   }
 
   void prefetch(int32_t row) const override {

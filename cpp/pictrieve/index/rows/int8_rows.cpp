@@ -74,13 +74,7 @@ class Int8Comparer final : public Comparer {
   void set_row(int32_t row) override { compare_with(*rows_.row(row), rows_.codes().row(row)); }
 
   void keys(std::span<const int32_t> rows, float* out) const override {
-    for (const int32_t row : rows) hwy::Prefetch(rows_.row(row));
-    std::array<int32_t, kBlock> products;
-    for (size_t first = 0; first < rows.size(); first += kBlock) {
-      const auto block = rows.subspan(first, std::min<size_t>(kBlock, rows.size() - first));
-      dots(codes_, {rows_.codes().data(), dim_, block.data(), 0, static_cast<int64_t>(block.size())}, products.data());
-      for (size_t i = 0; i < block.size(); ++i) out[first + i] = key(products[i], *rows_.row(block[i]));
-    }
+    compare(rows, out, [this](int32_t row, int32_t product) { return key(product, *rows_.row(row)); });
   }
 
   void keys_of_block(int64_t first, int64_t count, float* out) const override {
@@ -92,16 +86,8 @@ class Int8Comparer final : public Comparer {
     }
   }
 
-  /// Note [exact scores]: products of codes are whole numbers, and lengths come from them as products do.
-  float score(int32_t number) const override {
-    const Int8Row& row = *rows_.row(number);
-    const int8_t* codes = rows_.codes().row(number);
-    const auto dim = static_cast<double>(dim_);
-    const double product = inner_product(query_, side_of(row), pictrieve::product(codes_, codes, dim_), dim);
-    if (metric_ == Metric::InnerProduct) return static_cast<float>(product);
-    const double squared = squared_length(row, codes, dim_);
-    if (metric_ == Metric::Cosine) return cosine_score(product, squared_, squared);
-    return static_cast<float>(0 - std::sqrt(std::max(squared_ + squared - 2 * product, 0.0)));
+  void scores(std::span<const int32_t> rows, float* out) const override {
+    compare(rows, out, [this](int32_t row, int32_t product) { return score(product, row); });
   }
 
   void prefetch(int32_t row) const override {
@@ -117,6 +103,28 @@ class Int8Comparer final : public Comparer {
     offset_dim_ = query_.offset * static_cast<double>(dim_);
     squared_ = squared_length(row, codes, dim_);
     inverse_ = inverse_length(static_cast<float>(squared_));
+  }
+
+  /// out[i] = finish(rows[i], product of its codes with the query's).
+  template <typename Finish>
+  void compare(std::span<const int32_t> rows, float* out, const Finish& finish) const {
+    for (const int32_t row : rows) hwy::Prefetch(rows_.row(row));
+    std::array<int32_t, kBlock> products;
+    for (size_t first = 0; first < rows.size(); first += kBlock) {
+      const auto block = rows.subspan(first, std::min<size_t>(kBlock, rows.size() - first));
+      dots(codes_, {rows_.codes().data(), dim_, block.data(), 0, static_cast<int64_t>(block.size())}, products.data());
+      for (size_t i = 0; i < block.size(); ++i) out[first + i] = finish(block[i], products[i]);
+    }
+  }
+
+  /// Note [exact scores]: products of codes are whole numbers, and lengths come from them as products do.
+  float score(int32_t codes, int32_t number) const {
+    const Int8Row& row = *rows_.row(number);
+    const double product = inner_product(query_, side_of(row), codes, static_cast<double>(dim_));
+    if (metric_ == Metric::InnerProduct) return static_cast<float>(product);
+    const double squared = squared_length(row, rows_.codes().row(number), dim_);
+    if (metric_ == Metric::Cosine) return cosine_score(product, squared_, squared);
+    return static_cast<float>(0 - std::sqrt(std::max(squared_ + squared - 2 * product, 0.0)));
   }
 
   float key(int32_t codes, const Int8Row& row) const {

@@ -40,8 +40,8 @@ class Comparer {
   virtual void keys(std::span<const int32_t> rows, float* out) const = 0;
   virtual void keys_of_block(int64_t first, int64_t count, float* out) const = 0;
 
-  /// As exact as these rows allow, and the same whatever was asked before.
-  virtual float score(int32_t row) const = 0;
+  /// As exact as these rows allow, and the same whatever was asked before or beside.
+  virtual void scores(std::span<const int32_t> rows, float* out) const = 0;
   virtual void prefetch(int32_t row) const = 0;
 
   /// How far the keys of this query may be from its scores' where that depends on what set_query() made of it; added to

@@ -16,6 +16,12 @@ inline void turn_distances(Metric metric, float* keys, int64_t count) {
   for (int64_t i = 0; i < count; ++i) keys[i] = 0.0F - keys[i];
 }
 
+/// Makes scores of keys: a distance is the root of its square.
+inline void scores_from_keys(Metric metric, float* keys, size_t count) {
+  if (metric != Metric::L2) return;
+  for (size_t i = 0; i < count; ++i) keys[i] = 0.0F - std::sqrt(0.0F - keys[i]);
+}
+
 /// Note [exact scores]: both lengths and the product come from one routine, so that for equal vectors all three are the
 /// same number s. The root of s * s in double is s: their cosine is exactly 1, without snapping. A stored squared
 /// length does not serve here: a machine with other vectors, summing in another order, may have written it.

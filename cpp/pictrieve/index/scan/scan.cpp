@@ -161,7 +161,7 @@ Pieces pieces(int64_t queries, int64_t places, bool rough) {
   const auto blocks_of = [queries](int64_t size) { return (queries + size - 1) / size; };
   if (!rough) {
     const int64_t blocks = blocks_of(kQueryBlock);
-    return {kQueryBlock, blocks, blocks >= 2 * threads ? 1 : std::min(most_slabs, 4 * threads)};
+    return {kQueryBlock, blocks, threads == 1 || blocks >= 2 * threads ? 1 : std::min(most_slabs, 4 * threads)};
   }
   const int64_t share = blocks_of(2 * threads);
   const int64_t size = std::min(share >= kQueryBlock ? share : queries, kRoughQueryBlock), blocks = blocks_of(size);
