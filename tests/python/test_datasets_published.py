@@ -168,8 +168,9 @@ def test_cub_by_both_protocols(tmp_path: Path) -> None:
     official = datasets.CUB200(tmp_path, protocol="official", boxes=True)
     assert official.splits.tolist() == ["train", "test"] * 4
     assert (official.boxes[1].tolist(), official.classes[99]) == ([10, 20, 12, 25.5], "100.Bird")
-    with pytest.raises(TypeError, match="protocol"):
-        datasets.CUB200(tmp_path)  # type: ignore[call-arg]
+    for loader in (datasets.CUB200, datasets.Cars196):
+        with pytest.raises(TypeError, match=r"protocol metric \(unseen classes\) or official, got None"):
+            loader(tmp_path)
     with pytest.raises(ValueError, match="expected protocol metric"):
         datasets.CUB200(tmp_path, protocol="both")  # type: ignore[arg-type]
     lines(tmp_path / "CUB_200_2011" / "train_test_split.txt", "1 1")

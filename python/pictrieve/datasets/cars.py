@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from pictrieve.datasets.columns import optional
-from pictrieve.datasets.counts import finished
+from pictrieve.datasets.counts import check_protocol, finished
 from pictrieve.datasets.dataset import Dataset
 from pictrieve.datasets.reading import StrPath, file_of, folder_of, read_table
 
@@ -25,7 +25,7 @@ class _Car(NamedTuple):
 def Cars196(
     root: StrPath,
     *,
-    protocol: Literal["metric", "official"],
+    protocol: Literal["metric", "official"] | None = None,
     annotations: StrPath | None = None,
     boxes: bool = False,
     strict: bool = False,
@@ -37,7 +37,7 @@ def Cars196(
         root: Folder with the annotations and the pictures: `car_ims`, or cars_train, cars_test and devkit.
         protocol: "metric": models 1 to 98 are train, 99 to 196, never seen, are test, 8,054 and 8,131 pictures, as in
             papers on metric learning. "official": the authors' split within every class, 8,144 and 8,041. Figures of
-            one say nothing about the other, so there is no default.
+            one say nothing about the other, so it must be given.
         annotations: A .mat of either layout, or a .csv with the columns path, class (1 to 196) and test (0 or 1), and
             where there are boxes x1, y1, x2, y2. Needed only where its name is another.
         boxes: Whether to crop to the cars.
@@ -47,10 +47,10 @@ def Cars196(
     Raises:
         FileNotFoundError: The folder or its annotations are absent.
         ImportError: A .mat needs SciPy: the extra "datasets".
+        TypeError: No protocol.
         ValueError: Another layout, an unknown protocol; with `strict`, another size.
     """
-    if protocol not in ("metric", "official"):
-        raise ValueError(f"Cars196: expected protocol metric (unseen classes) or official, got {protocol!r}")
+    check_protocol("Cars196", protocol)
     folder = folder_of(root, "Cars196")
     path = Path(annotations) if annotations else file_of(folder, "Cars196", "cars_annos.mat", *_DEVKIT)
     cars, classes = _from_csv(path, folder) if path.suffix == ".csv" else _from_mat(path, folder)

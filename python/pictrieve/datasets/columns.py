@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,17 @@ def check_length(name: str, column: Any, length: int) -> None:
     """Raise ValueError where a column has not one entry for each picture."""
     if len(column) != length:
         raise ValueError(f"{name}: expected one entry for each of the {length} pictures, got {len(column)}")
+
+
+def as_paths(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
+    """Give a list of paths.
+
+    Raises:
+        TypeError: One path, whose letters would else be taken for paths.
+    """
+    if isinstance(paths, str | bytes | os.PathLike):
+        raise TypeError(f"paths: expected a list of paths, got one, {os.fspath(paths)!r}; write [path]")
+    return [path if isinstance(path, Path) else Path(path) for path in paths]
 
 
 def is_nothing(value: Any) -> bool:
@@ -31,15 +44,29 @@ def plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
+def printable(text: str) -> str:
+    """Give a text that can be written: bytes of file names that are not UTF-8 become escapes."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def as_labels(labels: Any, classes: Sequence[str], length: int) -> tuple[NDArray[np.int64] | None, list[str]]:
     """Give labels as numbers of classes, -1 for none, and the names of these.
 
     Raises:
-        ValueError: A number outside of the given classes, or another count of labels than pictures.
+        ValueError: A number outside of the given classes, several labels of one picture, or another count of labels
+            than pictures.
     """
     if labels is None:
         return None, list(classes)
     check_length("labels", labels, length)
+    several = next(
+        (row for row, one in enumerate(labels) if isinstance(one, list | tuple | set | dict | np.ndarray)), -1
+    )
+    if several >= 0:
+        raise ValueError(
+            f"labels: expected one class for each picture, got {labels[several]} for picture {several}; "
+            "keep several in metadata"
+        )
     if len(classes) == 0:
         return number_by_value(labels)
     numbers = np.asarray(labels)

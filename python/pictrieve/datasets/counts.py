@@ -43,6 +43,13 @@ def sizes_of(ds: Dataset) -> dict[str, int]:
     return sizes
 
 
+def check_protocol(loader: str, protocol: str | None) -> None:
+    """Refuse all but the two protocols that go by one name; an absent one is a TypeError, as of any argument."""
+    if protocol not in ("metric", "official"):
+        error = TypeError if protocol is None else ValueError
+        raise error(f"{loader}: expected protocol metric (unseen classes) or official, got {protocol!r}")
+
+
 def finished(
     ds: Dataset, *, strict: bool, check_files: bool = False, published: Mapping[str, int] | None = None
 ) -> Dataset:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pictrieve.datasets.counts import finished
+from pictrieve.datasets.counts import check_protocol, finished
 from pictrieve.datasets.dataset import Dataset
 from pictrieve.datasets.reading import StrPath, file_of, folder_of, read_fields
 
@@ -13,7 +13,7 @@ from pictrieve.datasets.reading import StrPath, file_of, folder_of, read_fields
 def CUB200(
     root: StrPath,
     *,
-    protocol: Literal["metric", "official"],
+    protocol: Literal["metric", "official"] | None = None,
     boxes: bool = False,
     strict: bool = False,
     check_files: bool = False,
@@ -24,18 +24,18 @@ def CUB200(
         root: Folder with the lists and `images`, or the one above.
         protocol: "metric": birds 1 to 100 are train, 101 to 200, never seen, are test, 5,864 and 5,924 pictures, as in
             papers on metric learning. "official": the authors' split within every class, 5,994 and 5,794. Figures of
-            one say nothing about the other, so there is no default.
+            one say nothing about the other, so it must be given.
         boxes: Whether to crop to the birds.
         strict: Another number of pictures than published is an error, not a warning.
         check_files: Whether every picture must be there.
 
     Raises:
         FileNotFoundError: The folder or its lists are absent.
+        TypeError: No protocol.
         ValueError: A line of another layout (names it), a list without an entry for every picture, an unknown
             protocol; with `strict`, another size.
     """
-    if protocol not in ("metric", "official"):
-        raise ValueError(f"CUB200: expected protocol metric (unseen classes) or official, got {protocol!r}")
+    check_protocol("CUB200", protocol)
     folder = file_of(folder_of(root, "CUB200"), "CUB200", "images.txt", "CUB_200_2011/images.txt").parent
     names = _by_id(folder / "images.txt", 2)
     bird = {image: int(row[0]) for image, row in _by_id(folder / "image_class_labels.txt", 2, names).items()}

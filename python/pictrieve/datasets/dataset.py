@@ -47,7 +47,9 @@ class Dataset:
         label_name: Name of the column that the labels are from.
 
     Raises:
-        ValueError: A column of another length than `paths`, or a label outside of `classes`.
+        TypeError: One path instead of a list.
+        ValueError: A column of another length than `paths`, a label outside of `classes`, or a list of labels for one
+            picture.
 
     Example:
         >>> ds = Dataset(["a.jpg", "b.jpg", "c.jpg"], labels=["dog", "cat", "dog"], splits=["train", "train", "test"])
@@ -85,7 +87,7 @@ class Dataset:
         label_name: str = "label",
     ) -> None:
         """Bring every column to its type, check it and make it read-only."""
-        listed = [path if isinstance(path, Path) else Path(path) for path in paths]
+        listed = columns.as_paths(paths)
         numbers, names = columns.as_labels(labels, classes, len(listed))
         held = {
             "paths": listed,
@@ -120,9 +122,17 @@ class Dataset:
     @overload
     def __getitem__(self, row: slice) -> Dataset: ...
     def __getitem__(self, row: int | slice) -> Sample | Dataset:
-        """Give one row, whose label is the name of the class, or None; of a slice the subset."""
+        """Give one row, whose label is the name of the class, or None; of a slice the subset.
+
+        Raises:
+            TypeError: A list or a mask, which `subset` takes.
+        """
         if isinstance(row, slice):
             return self.subset(range(len(self))[row])
+        if not hasattr(row, "__index__") or np.ndim(row) > 0:
+            raise TypeError(
+                f"{self.name}: expected a row or a slice, got {type(row).__name__}; ds.subset takes several"
+            )
         row = range(len(self))[row]
         label = None if self.labels is None or self.labels[row] < 0 else self.classes[self.labels[row]]
         box = None if self.boxes is None or np.isnan(self.boxes[row, 0]) else self.boxes[row]
@@ -258,9 +268,13 @@ class Dataset:
         return rows
 
     def to_pandas(self) -> Any:
-        """Give the rows as a pandas DataFrame."""
+        """Give the rows as a pandas DataFrame; names of files and classes that are not UTF-8 get escapes."""
         pandas = columns.optional("pandas", "pandas", "to_pandas")
-        return pandas.DataFrame(self.to_records())
+        rows = [
+            {key: columns.printable(cell) if isinstance(cell, str) else cell for key, cell in row.items()}
+            for row in self.to_records()
+        ]
+        return pandas.DataFrame(rows)
 
     def __repr__(self) -> str:
         """Say how much there is of what."""

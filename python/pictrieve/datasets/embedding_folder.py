@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pictrieve.datasets.columns import optional
-from pictrieve.datasets.reading import StrPath, folder_of
+from pictrieve.datasets.reading import StrPath, folder_of, read_parquet
+from pictrieve.datasets.vectors import read_npy
 
 _ROWS = 1_000_000  # in each part, as clip-retrieval has it
 
@@ -46,7 +47,7 @@ class EmbeddingFolder:
         Raises:
             FileNotFoundError: No such folder, or neither pictures nor texts in it.
             ImportError: Metadata needs pyarrow: the extra "datasets".
-            ValueError: Parts of different numbers of rows.
+            ValueError: Parts of different numbers of rows, or a damaged part (names it).
         """
         root = folder_of(folder, "EmbeddingFolder")
         images, texts = (_vectors(root / f"{kind}_emb") for kind in ("img", "text"))
@@ -55,8 +56,8 @@ class EmbeddingFolder:
         facts: dict[str, Any] = {}
         tables = _parts(root / "metadata", "parquet")
         if tables:
-            parquet, arrow = (optional(f"pyarrow{part}", "datasets", "reading parquet") for part in (".parquet", ""))
-            facts = arrow.concat_tables([parquet.read_table(str(path)) for path in tables]).to_pydict()
+            arrow = optional("pyarrow", "datasets", "reading parquet")
+            facts = arrow.concat_tables([read_parquet(path) for path in tables]).to_pydict()
         lengths = {len(column) for column in (images, texts, *facts.values()) if column is not None}
         if len(lengths) > 1:
             raise ValueError(f"{folder}: expected as many vectors as rows of metadata, got {sorted(lengths)}")
@@ -101,7 +102,7 @@ def _parts(folder: Path, suffix: str) -> list[Path]:
 
 
 def _vectors(folder: Path) -> NDArray[Any] | None:
-    parts = [np.load(path, mmap_mode="r", allow_pickle=False) for path in _parts(folder, "npy")]
+    parts = [read_npy(path) for path in _parts(folder, "npy")]
     if len(parts) < 2:
         return parts[0] if parts else None
     return np.concatenate(parts)

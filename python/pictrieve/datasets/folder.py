@@ -137,16 +137,17 @@ def _with_metadata(ds: Dataset, rows: Rows, folder: Path) -> Dataset:
 
 def _metadata_rows(path: Path) -> Rows:
     table = read_table(path)
-    if not table or "file_name" not in all_names(table):
+    key = first_of(all_names(table), ["file_name"])
+    if key is None:
         names = ", ".join(all_names(table)) or "no rows"
         warnings.warn(f"{path} is not used: expected a column 'file_name', got {names}", stacklevel=4)
         return {}
     rows: Rows = {}
     for row in table:
-        file = path.parent / str(row["file_name"])
+        file = path.parent / str(row[key])
         if file in rows:
-            raise ValueError(f"{path}: expected each picture once, got {row['file_name']!r} twice")
-        rows[file] = {key: value for key, value in row.items() if key != "file_name"}
+            raise ValueError(f"{path}: expected each picture once, got {row[key]!r} twice")
+        rows[file] = {name: value for name, value in row.items() if name != key}
     return rows
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import csv
+import codecs
 import io
 import json
 import os
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pictrieve.datasets.columns import optional
+from pictrieve.datasets.delimited import read_delimited
 
 # Suffixes that are worth opening. HEIC and AVIF are among them so that they are not left out silently.
 SUFFIXES = frozenset([
@@ -54,13 +55,51 @@ def read_text(path: StrPath) -> str:
     """
     data = Path(path).read_bytes()
     try:
-        return data.decode("utf-8-sig")
+        text = data.decode("utf-8-sig")
+        wrong = data.find(b"\0")
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        found = "UTF-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else f"byte 0x{data[error.start]:02x}"
-        raise ValueError(
-            f"{path}, line {line}: expected UTF-8, got {found}; convert the file, e.g. iconv -f GB18030 -t UTF-8"
-        ) from None
+        wrong = error.start
+    if wrong < 0:
+        return text
+    line = data.count(b"\n", 0, wrong) + 1
+    raise ValueError(f"{path}, line {line}: expected UTF-8, got {_other_encoding(data, wrong)}")
+
+
+def _other_encoding(data: bytes, wrong: int) -> str:
+    """Say what bytes that are not UTF-8 are, as far as they tell, and how to convert them."""
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "UTF-16; convert the file, e.g. iconv -f UTF-16 -t UTF-8"
+    if data[:2].count(0) == 1:  # an ASCII character in two bytes
+        name = "UTF-16LE" if data[1] == 0 else "UTF-16BE"
+        return f"{name} without a byte order mark; convert the file, e.g. iconv -f {name} -t UTF-8"
+    found = f"byte 0x{data[wrong]:02x}"
+    line = data[data.rfind(b"\n", 0, wrong) + 1 :].partition(b"\n")[0]
+    try:
+        text = line.decode("gb2312").strip()  # GB18030 itself takes most bytes, those of Latin-1 among them
+    except UnicodeDecodeError:
+        text = ""
+    if any("\u4e00" <= letter <= "\u9fff" for letter in text):
+        return f"{found}; if the line is {text!r:.60}, convert the file with iconv -f GB18030 -t UTF-8"
+    return (
+        f"{found}; save the file as UTF-8, or find its encoding (file -i guesses it) and use iconv -f ENCODING -t UTF-8"
+    )
+
+
+def read_parquet(path: StrPath) -> Any:
+    """Read a pyarrow table.
+
+    Raises:
+        FileNotFoundError: No such file.
+        ImportError: pyarrow is absent: the extra "datasets".
+        ValueError: It is no parquet file, or a damaged one.
+    """
+    parquet = optional("pyarrow.parquet", "datasets", "reading parquet")
+    try:
+        return parquet.read_table(os.fspath(path))
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError) as error:  # what pyarrow raises for damaged files
+        raise ValueError(f"{path}: expected a parquet file, {error}") from error
 
 
 def read_lines(path: StrPath) -> Iterator[tuple[int, str]]:
@@ -87,11 +126,11 @@ def read_table(path: StrPath) -> list[dict[str, Any]]:
     """Read csv, tsv, jsonl, json (a list of objects) or parquet as one dict for each row.
 
     Raises:
-        ValueError: A line with more or fewer cells than the head, a broken JSON line, or an unknown suffix.
+        ValueError: A line with more or fewer cells than the head, a broken file, or an unknown suffix.
     """
     suffix = Path(path).suffix.lower()
     if suffix in (".csv", ".tsv"):
-        return _delimited(path, "," if suffix == ".csv" else "\t")
+        return read_delimited(read_text(path), "," if suffix == ".csv" else "\t", os.fspath(path))
     if suffix in (".jsonl", ".ndjson"):
         return [_object(path, number, line) for number, line in read_lines(path)]
     if suffix == ".json":
@@ -100,30 +139,8 @@ def read_table(path: StrPath) -> list[dict[str, Any]]:
             raise ValueError(f"{path}: expected a JSON list of objects, got {type(rows).__name__}")
         return rows
     if suffix in (".parquet", ".pq"):
-        table = optional("pyarrow.parquet", "datasets", "reading parquet").read_table(os.fspath(path))
-        return table.to_pylist()  # type: ignore[no-any-return]
+        return read_parquet(path).to_pylist()  # type: ignore[no-any-return]
     raise ValueError(f"{path}: expected .csv, .tsv, .jsonl, .json or .parquet, got {suffix or 'no suffix'!r}")
-
-
-def _delimited(path: StrPath, separator: str) -> list[dict[str, Any]]:
-    reader = csv.reader(io.StringIO(read_text(path), newline=""), delimiter=separator, strict=True)
-    rows: list[dict[str, Any]] = []
-    try:
-        head = next(reader, [])
-        if len(set(head)) != len(head):
-            raise ValueError(f"{path}, line 1: expected different names of columns, got {head}")
-        for cells in reader:
-            if not cells:
-                continue
-            if len(cells) != len(head):
-                raise ValueError(
-                    f"{path}, line {reader.line_num}: expected {len(head)} cells as the head has, got {len(cells)}; "
-                    f'text with a {separator!r} inside goes into "quotes"'
-                )
-            rows.append(dict(zip(head, cells, strict=True)))
-    except csv.Error as error:
-        raise ValueError(f"{path}, line {reader.line_num}: {error}; is a quote left open?") from None
-    return rows
 
 
 def _object(path: StrPath, number: int, line: str) -> dict[str, Any]:

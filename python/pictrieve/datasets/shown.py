@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pictrieve import _core
+from pictrieve.datasets.columns import printable
 from pictrieve.datasets.pixels import pixels
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ def summary(ds: Dataset) -> str:
 def page(ds: Dataset) -> str:
     """Show the line and a few pictures from all over the data set, each with its label or first caption."""
     rows = np.unique(np.linspace(0, max(0, len(ds) - 1), min(_EXAMPLES, len(ds))).astype(int)).tolist()
-    return f"<p>{html.escape(summary(ds))}</p><div>{''.join(_figure(ds, row) for row in rows)}</div>"
+    figures = "".join(_figure(ds, row) for row in rows)
+    return printable(f"<p>{html.escape(summary(ds))}</p><div>{figures}</div>")
 
 
 def _figure(ds: Dataset, row: int) -> str:

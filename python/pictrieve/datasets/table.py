@@ -12,15 +12,16 @@ from pictrieve.datasets.counts import finished, with_files
 from pictrieve.datasets.dataset import Dataset
 from pictrieve.datasets.reading import StrPath, read_table
 from pictrieve.datasets.table_columns import (
-    BOXES,
     CAPTIONS,
     IMAGES,
     LABELS,
     SPLITS,
     all_names,
+    box_columns,
     caption_columns,
     captions_of,
     chosen,
+    first_of,
     typed,
     without_objects,
 )
@@ -41,13 +42,14 @@ def Table(
 ) -> Dataset:
     """Read a table with one row for each picture, or several rows where each has another caption.
 
-    Columns are found by their usual names: "path", "image" or "file_name"; "label" or "class"; "caption", "text",
-    "caption_0"... or a list "captions"; "split"; "is_query" and "is_gallery"; boxes "x_1", "y_1", "x_2", "y_2". All
-    others become metadata; whole columns of numbers in a csv become numbers, and a column that differs between the rows
-    of one picture, such as the id of each caption, becomes a list for each picture.
+    Columns are found by their usual names, in upper or lower case: "path", "image" or "file_name"; "label" or "class";
+    "caption", "text", "caption_0"... or a list "captions"; "split"; "is_query" and "is_gallery"; boxes "x_1", "y_1",
+    "x_2", "y_2". All others become metadata; whole columns of numbers in a csv become numbers, and a column that
+    differs between the rows of one picture, such as the id of each caption, becomes a list for each picture.
 
     Args:
-        source: A .csv, .tsv, .jsonl, .json or .parquet file in UTF-8, or a DataFrame.
+        source: A .csv, .tsv, .jsonl, .json or .parquet file in UTF-8, or a DataFrame. Where the head of a csv has no
+            comma, but semicolons, as Excel writes them, or tabs or "|", these separate the cells.
         root: Folder that paths are relative to; the folder of the file, or of a DataFrame the current one.
         image: Column of the paths, where its name is another.
         label: Column of the labels. What no option names stays with its usual meaning.
@@ -74,10 +76,11 @@ def Table(
     if caption is not None:
         chosen(texts, caption, (), "caption", shown)
     captions = caption_columns(texts, CAPTIONS if caption is None else [caption])
-    box = next((four for four in BOXES if all(one in names for one in four)), None)
+    box = box_columns(names)
+    query, shelf = (first_of(names, [role]) or role for role in ("is_query", "is_gallery"))
     same = [column for column in (labels, splits) if column is not None]
-    groups = _grouped(rows, path, box or (), same, bool(captions), shown)
-    used = {path, labels, splits, *captions, *(box or ()), "is_query", "is_gallery"}
+    groups = _grouped(rows, path, box, same, bool(captions), shown)
+    used = {path, labels, splits, *captions, *box, query, shelf}
     cells = {key: _cells(groups, key, several=key not in used) for key in names}
     ds = Dataset(
         [Path(base if root is None else root, str(cell)) for cell in cells[path]],
@@ -87,11 +90,11 @@ def Table(
         if captions
         else None,
         splits=None if splits is None else cells[splits],
-        boxes=None if box is None else [_box(group[0], box, shown) for group in groups],
+        boxes=[_box(group[0], box, shown) for group in groups] if box else None,
         metadata={key: typed(values) for key, values in cells.items() if key not in used},
         label_name=labels or "label",
-        is_query=cells.get("is_query"),
-        is_gallery=cells.get("is_gallery"),
+        is_query=cells.get(query),
+        is_gallery=cells.get(shelf),
     )
     finished(ds, strict=False, published={})
     return with_files(ds) if check_files else ds
@@ -124,13 +127,14 @@ def _rows_of(source: Any) -> tuple[Rows, str, Path]:
     raise TypeError(f"Table: expected a path or a DataFrame, got {type(source).__name__}")
 
 
-def _grouped(rows: Rows, path: str, box: tuple[str, ...], same: list[str], captioned: bool, shown: str) -> list[Rows]:
+def _grouped(rows: Rows, path: str, box: list[str], same: list[str], captioned: bool, shown: str) -> list[Rows]:
     """Bring the rows of one picture (and box) together; the columns `same` must agree in them."""
     groups: dict[tuple[Any, ...], Rows] = {}
     for number, row in enumerate(rows):
         if is_nothing(row.get(path)):
             raise ValueError(f"{shown}: row {number} has nothing in its column {path!r}")
-        group = groups.setdefault((row[path], *(str(row.get(one)) for one in box)), [])
+        picture = os.path.normpath(str(row[path]))  # "./0.jpg" is "0.jpg"
+        group = groups.setdefault((picture, *(str(row.get(one)) for one in box)), [])
         if group and not captioned:
             raise ValueError(f"{shown}: expected each picture once, row {number} repeats {row[path]!r}; drop one")
         if group:
@@ -156,7 +160,7 @@ def _check_same(first: dict[str, Any], other: dict[str, Any], columns: list[str]
             )
 
 
-def _box(row: dict[str, Any], names: tuple[str, ...], shown: str) -> list[float]:
+def _box(row: dict[str, Any], names: list[str], shown: str) -> list[float]:
     try:
         return [math.nan if is_nothing(row.get(name)) else float(row[name]) for name in names]
     except (TypeError, ValueError):

@@ -26,8 +26,14 @@ def all_names(rows: Iterable[dict[str, Any]]) -> list[str]:
 
 
 def first_of(names: Sequence[str], candidates: Sequence[str]) -> str | None:
-    """Give the first candidate that is a column."""
-    return next((name for name in candidates if name in names), None)
+    """Give the first candidate that is a column; upper case and blanks around a name do not count."""
+    there = {plainly(name): name for name in reversed(names)} | {name: name for name in names}
+    return next((there[name] for name in candidates if name in there), None)
+
+
+def plainly(name: str) -> str:
+    """Give the name of a column as it is compared."""
+    return name.strip().lower()
 
 
 def chosen(names: Sequence[str], wanted: str | None, candidates: Sequence[str], what: str, source: str) -> str | None:
@@ -38,17 +44,29 @@ def chosen(names: Sequence[str], wanted: str | None, candidates: Sequence[str], 
     """
     if wanted is None:
         return first_of(names, candidates)
-    if wanted not in names:
+    found = first_of(names, (wanted, plainly(wanted)))
+    if found is None:
         raise ValueError(f"{source}: expected a column {wanted!r} for {what}=, got {', '.join(map(repr, names))}")
-    return wanted
+    return found
 
 
 def caption_columns(names: Sequence[str], candidates: Sequence[str]) -> list[str]:
     """Give the column of captions, or those numbered as caption_0, caption_1, ... in the order of their numbers."""
     for stem in candidates:
-        numbered = [(int(match[1]), name) for name in names if (match := re.fullmatch(rf"{stem}[_ ]?(\d+)", name))]
-        if stem in names or numbered:
-            return [stem] if stem in names else [name for _, name in sorted(numbered)]
+        numbers = re.compile(rf"{re.escape(plainly(stem))}[_ ]?(\d+)")
+        numbered = [(int(match[1]), name) for name in names if (match := numbers.fullmatch(plainly(name)))]
+        whole = first_of(names, (stem, plainly(stem)))
+        if whole is not None or numbered:
+            return [name for _, name in sorted(numbered)] if whole is None else [whole]
+    return []
+
+
+def box_columns(names: Sequence[str]) -> list[str]:
+    """Give the four columns of boxes, or none."""
+    for usual in BOXES:
+        four = [found for one in usual if (found := first_of(names, [one])) is not None]
+        if len(four) == len(usual):
+            return four
     return []
 
 

@@ -49,11 +49,23 @@ def read_vectors(path: StrPath, *, key: str | None = None, rows: int | None = No
     if suffix in _BLOCKS:
         return _block(file, np.dtype(_BLOCKS[suffix]))[:rows]
     if suffix == ".npy":
-        return np.load(file, mmap_mode="r", allow_pickle=False)[:rows]  # type: ignore[no-any-return]
+        return read_npy(file)[:rows]
     if suffix in _HDF5:
         return _hdf5(file, key, rows)
     known = ", ".join([*_RECORDS, *_BLOCKS, ".npy", *_HDF5])
     raise ValueError(f"{path}: expected one of {known}, got {suffix or 'no suffix'!r}")
+
+
+def read_npy(file: Path) -> NDArray[Any]:
+    """Map the numbers of a .npy file into memory; a pickle in it is never read.
+
+    Raises:
+        ValueError: It is none, is cut off, or holds Python objects; names the file.
+    """
+    try:
+        return np.lib.format.open_memmap(os.fspath(file), mode="r")
+    except ValueError as error:
+        raise ValueError(f"{file}: expected a .npy file of numbers, {error}") from error
 
 
 def _records(file: Path, dtype: np.dtype[Any]) -> NDArray[Any]:
