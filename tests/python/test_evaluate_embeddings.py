@@ -200,3 +200,33 @@ def test_bad_captions_are_refused() -> None:
         image_text(ROWS, ROWS, [0, 1, 2, 4])
     with pytest.raises(ValueError, match="folds: expected a number that divides 4 pictures, got 3"):
         image_text(ROWS, ROWS, [0, 1, 2, 3], folds=3)
+
+
+def test_bits_and_one_cut_off() -> None:
+    bits, labels = np.random.default_rng(5).integers(0, 256, (40, 4), dtype=np.uint8), np.arange(40) % 8
+    same(embeddings(bits, labels=labels), embeddings(bits, labels=labels, metric="hamming"))
+    both = image_text(bits, bits[::-1].copy(), np.arange(40))
+    same(both.text_to_image, image_text(bits, bits[::-1].copy(), np.arange(40), metric="hamming").text_to_image)
+    same(embeddings(bits, labels=labels, ks=5), embeddings(bits, labels=labels, ks=(5,)))
+    same(retrieval([[0, 1]], [{1}], ks=2), retrieval([[0, 1]], [{1}], ks=[2]))
+
+
+def test_labels_of_python_objects() -> None:
+    rows, labels = whole_rows(6, 30), np.arange(30) % 5 - 1  # -1: none
+    whole, text = np.array(labels.tolist(), object), np.array([f"猫{label}" for label in labels], object)
+    same(embeddings(rows, labels=labels), embeddings(rows, labels=whole))
+    same(embeddings(rows, labels=text), embeddings(rows, labels=text.tolist()))
+    for bad, words in (
+        ([0, None, 1], r"whole numbers \(below 0: no label\) or text alone, got None in row 1"),
+        ([None, "a", "a"], r"whole numbers \(below 0: no label\) or text alone, got None in row 0"),
+        (np.array(["a", 1, "a"], object), "text alone, got 1 in row 1"),
+        (np.array(["a", "b", np.nan], object), "text alone, got nan in row 2"),
+    ):
+        with pytest.raises(TypeError, match=f"labels: expected {words}"):
+            embeddings(rows[:3], labels=bad)
+
+
+def test_single_rows_are_refused() -> None:
+    rows = whole_rows(7, 4)
+    with pytest.raises(ValueError, match=r"queries: expected two dimensions \(rows, dim\), got shape \(8,\)"):
+        embeddings(rows[0], rows, relevant=[{1}])

@@ -107,17 +107,94 @@ def test_bad_input_is_refused(products: Any) -> None:
     rows = np.ones((32, 4), np.float32)
     with pytest.raises(ValueError, match="systems: expected at least one, each with a name of its own"):
         compare([("a", rows), ("a", rows)], products)
-    with pytest.raises(TypeError, match="systems: expected encoders, or pairs of a name and embeddings, got int"):
+    with pytest.raises(TypeError, match=r"systems: expected encode\(\) or encode_images\(\), got int"):
         compare([3], products)
+    with pytest.raises(TypeError, match=r"systems: expected embeddings with a name, \(name, embeddings\), got ndarray"):
+        compare([rows], products)
     with pytest.raises(ValueError, match=r"embeddings: expected 32 rows for this data set, got \(3, 4\)"):
         compare([("a", rows[:3])], products)
     with pytest.raises(ValueError, match="dataset: expected labels or captions to evaluate by, got neither"):
         compare([("a", rows)], SimpleNamespace(paths=products.paths))
     with pytest.raises(ValueError, match="dataset: protocol 'coco' expects captions"):
         compare([("a", rows)], products, "coco")
-    with pytest.raises(TypeError, match=r"encoder: expected encode_texts\(\) for a data set of captions"):
+    with pytest.raises(TypeError, match=r"systems: expected encode_texts\(\) for a data set of captions"):
         compare([Colours()], SimpleNamespace(paths=products.paths[:1], captions=[["a"]]))
     with pytest.raises(ValueError, match=f"corruptions: expected some of {', '.join(CORRUPTIONS)}, got 'rain'"):
         robustness(Colours(), products, ["rain"])
+    for name in ("net", Path("net")):
+        advice = r"expected an encoder, got the name net; use pictrieve.ImageEncoder\('net'\)"
+        for call in (lambda: compare([("a", name)], products), lambda: compare([name], products)):  # noqa: B023
+            with pytest.raises(TypeError, match=f"systems: {advice}"):
+                call()
+        with pytest.raises(TypeError, match=f"encoder: {advice}"):
+            robustness(name, products)
     with pytest.raises(ValueError, match="encoder: expected 32 rows, one for each picture"):
         compare([("a", SimpleNamespace(encode=lambda pictures: rows[:2]))], products)
+
+
+class Bits(Colours):
+    """Eight bits of each mean."""
+
+    def encode(self, pictures: Any) -> np.ndarray:
+        return (super().encode(pictures)[:, :3] * 255).astype(np.uint8)
+
+
+def test_bits_are_compared_by_the_hamming_distance(products: Any) -> None:
+    rows = Bits().encode(products.paths)
+    direct = pt.evaluate.embeddings(rows, labels=products.labels, metric="hamming")
+    table = compare({"bits": Bits(), "floats": Colours(), "rows": rows}, products)
+    assert dict(table.reports["bits"]) == dict(table.reports["rows"]) == dict(direct)
+    assert {row.name: row.bytes for row in table} == {"bits": 3, "floats": 24, "rows": 3}
+    clean, noisy = robustness(Bits(), products, {"noise": 32}, side=None)
+    assert clean.quality == pytest.approx(direct["map"], abs=1e-15)
+    changed = [pt.augment.transform(path, [pt.augment.Noise(32)], indices=[i], seed=0)
+               for i, path in enumerate(products.paths)]  # fmt: skip
+    equal = np.unpackbits(Bits().encode(changed) ^ rows) == 0
+    assert (clean.similarity, noisy.similarity) == (1.0, pytest.approx(equal.mean(), abs=1e-15))
+
+
+@pytest.mark.parametrize(("protocol", "metric"), [("trec", "map"), ("map@r", "map@r"), ("oml", "map@1")])
+def test_the_headline_is_compared(products: Any, protocol: Any, metric: str) -> None:
+    some = SimpleNamespace(paths=products.paths[:8], labels=products.labels[:8])
+    table = compare([Colours()], some, protocol)
+    assert table.metric == metric
+    assert table[0].quality == table.reports["Colours()"][metric]
+    assert f"{metric} with corrupted" in repr(robustness(Colours(), some, {"blur": 1}, protocol=protocol, side=32))
+
+
+def test_nothing_is_encoded_before_all_is_checked(products: Any) -> None:
+    class Unused(Colours):
+        def encode(self, pictures: Any) -> np.ndarray:
+            raise AssertionError("encoded too early")
+
+    unlabelled = SimpleNamespace(paths=products.paths)
+    with pytest.raises(ValueError, match="dataset: expected labels or captions to evaluate by, got neither"):
+        compare([Unused()], unlabelled)
+    with pytest.raises(ValueError, match=r"embeddings: expected 32 rows for this data set, got \(3, 4\)"):
+        compare([Unused(), ("short", np.ones((3, 4), np.float32))], products)
+    with pytest.raises(ValueError, match=r"metric: protocol 'map@r' has .*, got 'map'"):
+        compare([Unused()], products, "map@r", metric="map")
+    with pytest.raises(ValueError, match=r"metric: protocol 'trec' has .*, got 'map@r@1'"):
+        robustness(Unused(), products, metric="map@r@1")
+    for bad, words in (
+        ({"jpeg": [50, 200]}, "jpeg of strength 200: quality: expected low <= high between 1 and 100"),
+        ({"crop": 80}, "crop of strength 80: fraction: expected 0 to 1"),
+        ({"blur": [float("nan")]}, "blur of strength nan: sigma: expected"),
+    ):
+        with pytest.raises(ValueError, match=f"corruptions: {words}"):
+            robustness(Unused(), products, bad)
+
+
+def test_one_progress_bar(products: Any) -> None:
+    asked = []
+
+    class Showing(Colours):
+        def encode(self, pictures: Any, show_progress_bar: bool | None = None) -> np.ndarray:
+            asked.append(show_progress_bar)
+            return super().encode(pictures)
+
+    some = SimpleNamespace(paths=products.paths[:8], labels=products.labels[:8])
+    robustness(Showing(), some, {"blur": 1})
+    compare([Showing()], some)
+    compare([Showing()], some, show_progress_bar=False)
+    assert asked == [False, False, None, False]

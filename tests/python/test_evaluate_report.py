@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 
-from pictrieve.evaluate import compare_reports, correlation, embeddings, retrieval
+from pictrieve.evaluate import Protocol, compare_reports, correlation, embeddings, retrieval
 
 RANKED = [[0, 1], [1, 0], [1, 0], [0, 1]]
 REPORT = retrieval(
@@ -41,6 +41,40 @@ def test_worst_queries_and_frames() -> None:
     assert frame.index.name == "query"
     assert frame["kind"].tolist() == ["cup", "hat", "hat", "cup"]
     assert frame["mrr"].tolist()[:3] == [1.0, 0.5, 0.5]
+
+
+def test_the_headline_is_the_default() -> None:
+    own = {"holidays": [5, 6, 7, 8]}
+    reports = {name: retrieval(RANKED, [{0}] * 4, name, query_ids=own.get(name)) for name in get_args(Protocol)}
+    assert {name: report.headline for name, report in reports.items()} == dict.fromkeys(reports, "map") | {
+        "map@r": "map@r", "oml": "map@1", "coco": "recall@1", "ukbench": "n-s", "legacy": "ndcg@1",
+    }  # fmt: skip
+    ranked, kinds = [[1, 3, 2], [3, 1, 0], [0, 1, 3]], ["cup", "hat", "cup"]
+    report = retrieval(ranked, [{1, 3}, {0, 3}, {0, 3}], "map@r", columns={"kind": kinds})
+    assert repr(report.by("kind")) == repr(report.by("kind", "map@r"))
+    assert report.interval() == report.interval("map@r")
+    assert report.worst(3).tolist() == report.worst(3, "map@r").tolist() == [1, 2, 0]
+
+
+def test_clusters_of_classes() -> None:
+    chance = np.random.default_rng(0)
+    classes = chance.integers(0, 12, 90)
+    clusters = np.where(classes < 7, "a", np.where(classes < 10, "b", "c"))
+    ranked = [chance.permutation(9).tolist() for _ in classes]
+    report = retrieval(ranked, [{0}] * 90, classes=classes)
+    together = report.interval("mrr", clusters=clusters)
+    assert (together.units, together.mean) == (3, pytest.approx(report["mrr"], abs=1e-15))
+    means = np.array([report.per_query["mrr"][classes == i].mean() for i in range(12)])
+    drawn = np.random.default_rng(0).integers(0, 3, (10_000, 3))
+    sums, sizes = np.array([means[:7].sum(), means[7:10].sum(), means[10:].sum()]), np.array([7, 3, 2])
+    expected = np.quantile(sums[drawn].sum(1) / sizes[drawn].sum(1), [0.025, 0.975])
+    percentile = report.interval("mrr", clusters=clusters, method="percentile")
+    np.testing.assert_allclose((percentile.low, percentile.high), expected, rtol=1e-12)
+    np.testing.assert_allclose(report.interval("mrr", clusters=classes)[:3], report.interval("mrr")[:3], rtol=1e-12)
+    with pytest.raises(ValueError, match=r"clusters: expected each class in one cluster.* got several for class"):
+        report.interval("mrr", clusters=np.arange(90) % 5)
+    with pytest.raises(ValueError, match=r"clusters: expected one for each of 90 queries, got shape \(5,\)"):
+        report.interval("mrr", clusters=classes[:5])
 
 
 def test_labels_are_a_column() -> None:

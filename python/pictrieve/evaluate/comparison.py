@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from pictrieve.evaluate import encoding
+import numpy as np
+
+from pictrieve.evaluate import encoding, protocols
 from pictrieve.evaluate.differences import compare_reports
 from pictrieve.evaluate.protocols import Protocol
 from pictrieve.evaluate.report import EvalReport
@@ -50,7 +52,7 @@ class Comparison(Table[System]):
 
 
 def compare(
-    systems: Sequence[Any],
+    systems: Sequence[Any] | Mapping[str, Any],
     dataset: Any,
     protocol: Protocol | None = None,
     *,
@@ -65,20 +67,23 @@ def compare(
     caption searches for its picture.
 
     Args:
-        systems: Encoders; or pairs `(name, encoder)` and `(name, embeddings)`, where embeddings are `(n, dim)` rows of
-            the pictures, and for captions a pair of these and `(m, dim)` rows of all captions, picture after picture.
+        systems: Encoders; or pairs, or a dict, of `(name, encoder)` and `(name, embeddings)`, where embeddings are
+            `(n, dim)` rows of the pictures, and for captions a pair of these and `(m, dim)` rows of all captions,
+            picture after picture. Rows of floats are compared by cosine, uint8 bits by the Hamming distance.
         dataset: A `pictrieve.datasets.Dataset`, or anything with its columns.
         protocol: As in `retrieval`; "trec" by default, "coco" for captions.
-        metric: Which metric is compared; by default map, or recall@1 for captions, or else the protocol's first.
+        metric: Which metric is compared; by default the protocol's `EvalReport.headline`: map for most, map@r for
+            "map@r", recall@1 for captions.
         seed: Of the intervals and tests.
-        **settings: Further arguments of `embeddings`, such as `ks` and `metric`'s cut-offs.
+        **settings: Further arguments of `embeddings`, such as `ks`; `show_progress_bar` goes to the encoders too.
 
     Raises:
         ValueError: No system, a name given twice, embeddings of another number of rows, a data set without labels and
-            captions, an unknown metric.
+            captions, an unknown metric. All of it before
+            anything is encoded.
         TypeError: Something that does not encode.
     """
-    named = [_named(system) for system in systems]
+    named = list(systems.items()) if isinstance(systems, Mapping) else [_named(system) for system in systems]
     names = [name for name, _ in named]
     if not names or len(set(names)) < len(names):
         raise ValueError(f"systems: expected at least one, each with a name of its own, got {names}")
@@ -86,22 +91,25 @@ def compare(
     with_texts = protocol == "coco" or (protocol is None and captions and encoding.column_of(dataset, "labels") is None)
     if with_texts and not captions:
         raise ValueError("dataset: protocol 'coco' expects captions, got none")
+    protocols.require_metric(metric, protocol or ("coco" if with_texts else "trec"), settings.get("ks", (1, 5, 10)))
+    if not with_texts:
+        encoding.require_columns(dataset)
+    for _, system in named:
+        encoding.require_system(system, dataset, with_texts)
     reports, facts = {}, {}
     for name, system in named:
-        rows = encoding.encoded(system, dataset, with_texts)
+        rows = encoding.encoded(system, dataset, with_texts, settings.get("show_progress_bar"))
         reports[name] = encoding.evaluated(rows, dataset, protocol, settings)
         speed = float("nan") if rows.seconds is None else len(rows.images) / rows.seconds
         facts[name] = (speed, int(rows.images[0].nbytes))
-    first = reports[names[0]]
-    chosen = metric or ("map" if "map" in first else next(iter(first)))
-    return _table(reports, facts, chosen, seed, getattr(dataset, "name", "data set"))
+    return _table(reports, facts, metric or reports[names[0]].headline, seed, getattr(dataset, "name", "data set"))
 
 
 def _named(system: Any) -> tuple[str, Any]:
     if isinstance(system, tuple) and len(system) == 2 and isinstance(system[0], str):
         return system
-    if not hasattr(system, "encode") and not hasattr(system, "encode_images"):
-        raise TypeError(f"systems: expected encoders, or pairs of a name and embeddings, got {type(system).__name__}")
+    if isinstance(system, np.ndarray | tuple):
+        raise TypeError(f"systems: expected embeddings with a name, (name, embeddings), got {type(system).__name__}")
     return repr(system), system
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pictrieve import augment
-from pictrieve.evaluate import encoding
+from pictrieve.evaluate import encoding, protocols
 from pictrieve.evaluate.differences import compare_reports
 from pictrieve.evaluate.protocols import Protocol
 from pictrieve.evaluate.report import EvalReport
@@ -27,6 +27,8 @@ CORRUPTIONS: dict[str, tuple[float, ...]] = {
 """Kinds and default strengths: standard deviation in pixels, quality, part of either side that stays in the middle,
 degrees against the clock, standard deviation in levels of 0 to 255."""
 
+Corruptions = Sequence[str] | Mapping[str, float | Sequence[float]]
+
 _CHUNK = 64  # pictures in memory at a time
 
 
@@ -42,7 +44,7 @@ class Robustness(NamedTuple):
         change: Quality less that of clean queries.
         p_value: Of the change, by the paired permutation test.
         found: Share of corrupted pictures whose own original is nearest among all.
-        similarity: Mean cosine of a corrupted picture to its own original.
+        similarity: Mean cosine of a corrupted picture to its own original; of uint8 rows, the share of equal bits.
     """
 
     corruption: str
@@ -59,7 +61,7 @@ class Robustness(NamedTuple):
 def robustness(
     encoder: Any,
     dataset: Any,
-    corruptions: Sequence[str] | Mapping[str, Sequence[float]] | None = None,
+    corruptions: Corruptions | None = None,
     *,
     protocol: Protocol = "trec",
     metric: str | None = None,
@@ -74,9 +76,9 @@ def robustness(
         encoder: Anything with `encode` or `encode_images` that takes a list of uint8 arrays.
         dataset: A `pictrieve.datasets.Dataset`, or anything with `images()` or `paths`, and `labels`: pictures with the
             same label are relevant, the original itself is left out. Without labels the original alone is relevant.
-        corruptions: Some of the kinds in `CORRUPTIONS`, or a dict from these to strengths.
+        corruptions: Some of the kinds in `CORRUPTIONS`, or a dict from these to a strength or several.
         protocol: As in `retrieval`.
-        metric: By default map, or the first one of the protocol.
+        metric: By default the protocol's `EvalReport.headline`, such as map.
         side: Larger pictures are first reduced to this shorter side, so that strengths mean the same for all; None
             leaves them as they are.
         seed: Of noise, intervals and tests.
@@ -84,86 +86,99 @@ def robustness(
         **settings: Further arguments of `embeddings`, such as `ks`.
 
     Raises:
-        ValueError: An unknown kind (lists those there are), no strengths, or what `embeddings` refuses.
+        ValueError: An unknown kind (lists those there are), a strength that it cannot have, an unknown metric (all of
+            it before anything is encoded), or what `embeddings` refuses.
+        TypeError: Something that does not encode.
     """
-    kinds = _kinds(corruptions)
-    plan = [("none", 0.0), *((kind, float(strength)) for kind, strengths in kinds.items() for strength in strengths)]
+    plan = [Corruption("none", 0.0, []), *_planned(corruptions)]
+    encoding.require_encoder(encoder, "encoder")
+    protocols.require_metric(metric, protocol, settings.get("ks", (1, 5, 10)))
     pictures, labels = encoding.pictures_of(dataset), encoding.column_of(dataset, "labels")
     reports: list[EvalReport] = []
     rows: list[Robustness] = []
-    clean: NDArray[np.float32] | None = None
+    clean: NDArray[Any] | None = None
     with progress_bar(len(plan) * len(pictures), "pictures", show_progress_bar) as progress:
-        for done, (kind, strength) in enumerate(plan):
-            if progress:
-                progress(done * len(pictures), len(plan) * len(pictures))
-            vectors = _encode(encoder, pictures, kind, strength, side, seed)
+        for number, corruption in enumerate(plan):
+            parts = []
+            for begin in range(0, len(pictures), _CHUNK):
+                chunk = range(begin, min(begin + _CHUNK, len(pictures)))
+                changed = [_corrupted(pictures[row], corruption.steps, side, seed, row) for row in chunk]
+                parts.append(encoding.encode_pictures(encoder, changed, show_progress_bar=False))
+                if progress:
+                    progress(number * len(pictures) + chunk.stop, len(plan) * len(pictures))
+            vectors = np.concatenate(parts)
             clean = vectors if clean is None else clean
-            report = _report(vectors, clean, labels, protocol, settings)
-            name = metric or ("map" if "map" in report else next(iter(report)))
-            reports.append(report)
-            rows.append(_row(kind, strength, report, reports[0], name, vectors, clean, seed))
+            reports.append(_report(vectors, clean, labels, protocol, settings))
+            name = metric or reports[0].headline
+            rows.append(_row(corruption, reports[-1], reports[0], name, vectors, clean, seed))
     title = f"{name} with corrupted queries, protocol {protocol!r}, {len(pictures)} queries against the clean gallery"
     return Table(rows, title, ["corruption", "strength", name, *Robustness._fields[3:]])
 
 
-def _kinds(corruptions: Sequence[str] | Mapping[str, Sequence[float]] | None) -> dict[str, Sequence[float]]:
+class Corruption(NamedTuple):
+    """One kind at one strength, and the steps of `augment.transform` that make it."""
+
+    kind: str
+    strength: float
+    steps: list[Any]
+
+
+def _planned(corruptions: Corruptions | None) -> list[Corruption]:
+    """All kinds and strengths, each tried on a small picture: a strength that cannot be is refused at once."""
     asked = CORRUPTIONS if corruptions is None else corruptions
+    makers: dict[str, Callable[[Any], Any]] = {
+        "blur": augment.Blur, "jpeg": lambda quality: augment.Jpeg(int(quality)), "crop": augment.CentreCrop,
+        "rotation": augment.Rotate, "noise": augment.Noise,
+    }  # fmt: skip
+    plan = []
     for kind in asked:
         if kind not in CORRUPTIONS:
             raise ValueError(f"corruptions: expected some of {', '.join(CORRUPTIONS)}, got {kind!r}")
-    return {kind: asked[kind] if isinstance(asked, Mapping) else CORRUPTIONS[kind] for kind in asked}
+        for strength in np.atleast_1d(asked[kind] if isinstance(asked, Mapping) else CORRUPTIONS[kind]).tolist():
+            try:
+                steps = [makers[kind](strength)]
+                augment.transform(np.zeros((32, 32, 3), np.uint8), steps, indices=[0])
+            except ValueError as error:
+                raise ValueError(f"corruptions: {kind} of strength {strength}: {error}") from error
+            plan.append(Corruption(kind, float(strength), steps))
+    return plan
 
 
-def _encode(
-    encoder: Any, pictures: Any, kind: str, strength: float, side: int | None, seed: int
-) -> NDArray[np.float32]:
-    parts = []
-    for begin in range(0, len(pictures), _CHUNK):
-        changed = [
-            _corrupted(pictures[row], kind, strength, side, seed, row)
-            for row in range(begin, min(begin + _CHUNK, len(pictures)))
-        ]
-        parts.append(encoding.encode_pictures(encoder, changed))
-    return np.concatenate(parts)
-
-
-def _corrupted(picture: Any, kind: str, strength: float, side: int | None, seed: int, row: int) -> NDArray[np.uint8]:
+def _corrupted(picture: Any, steps: list[Any], side: int | None, seed: int, row: int) -> NDArray[np.uint8]:
     pixels: NDArray[np.uint8] = augment.transform(picture, [])
     height, width = pixels.shape[:2]
-    steps: list[Any] = []
     if side is not None and min(height, width) > side:
         scale = side / min(height, width)
-        steps.append(augment.Resize("stretch", (round(height * scale), round(width * scale))))
-    makers = {
-        "blur": augment.Blur, "jpeg": augment.Jpeg, "crop": augment.CentreCrop, "rotation": augment.Rotate,
-        "noise": augment.Noise,
-    }  # fmt: skip
-    if kind != "none":
-        steps.append(makers[kind](int(strength) if kind == "jpeg" else strength))
+        steps = [augment.Resize("stretch", (round(height * scale), round(width * scale))), *steps]
     changed: NDArray[np.uint8] = augment.transform(pixels, steps, indices=[row], seed=seed)
     return changed
 
 
 def _report(vectors: Any, clean: Any, labels: Any, protocol: Protocol, settings: Mapping[str, Any]) -> EvalReport:
     rows = np.arange(len(clean))
+    common: dict[str, Any] = {"protocol": protocol, "show_progress_bar": False, **settings}
     if labels is None:
-        return embeddings(vectors, clean, rows, rows, protocol=protocol, **settings)
-    junk = rows[:, None].tolist()  # its own original
-    return embeddings(vectors, clean, labels, labels, junk=junk, protocol=protocol, **settings)
+        return embeddings(vectors, clean, rows, rows, **common)
+    return embeddings(vectors, clean, labels, labels, junk=rows[:, None].tolist(), **common)  # its own original
 
 
 def _row(
-    kind: str, strength: float, report: EvalReport, clean_report: EvalReport, name: str, vectors: Any, clean: Any,
-    seed: int,
-) -> Robustness:  # fmt: skip
+    corruption: Corruption, report: EvalReport, clean_report: EvalReport, name: str, vectors: Any, clean: Any, seed: int
+) -> Robustness:
     interval = report.interval(name, seed=seed)
     same = report is clean_report
     p_value = 1.0 if same else compare_reports(clean_report, report, [name], seed=seed)[0].p_value
     rows = np.arange(len(clean))
-    found = embeddings(vectors, clean, rows, rows, protocol="cmc", ks=(1,))["cmc@1"]
-    lengths = np.linalg.norm(vectors, axis=1) * np.linalg.norm(clean, axis=1)
-    cosines = (vectors * clean).sum(axis=1) / np.maximum(lengths, np.finfo(np.float32).tiny)
+    found = embeddings(vectors, clean, rows, rows, protocol="cmc", ks=(1,), show_progress_bar=False)["cmc@1"]
     change = interval.mean - clean_report[name]
     return Robustness(
-        kind, strength, interval.mean, interval.low, interval.high, change, p_value, found, float(cosines.mean())
-    )
+        corruption.kind, corruption.strength, interval.mean, interval.low, interval.high, change, p_value, found,
+        _similarity(vectors, clean),
+    )  # fmt: skip
+
+
+def _similarity(vectors: NDArray[Any], clean: NDArray[Any]) -> float:
+    if vectors.dtype == np.uint8:
+        return 1 - float(np.unpackbits(vectors ^ clean, axis=1).mean())
+    lengths = np.linalg.norm(vectors, axis=1) * np.linalg.norm(clean, axis=1)
+    return float(((vectors * clean).sum(axis=1) / np.maximum(lengths, np.finfo(np.float32).tiny)).mean())

@@ -66,7 +66,7 @@ def compare_reports(
         test: Where the p-value is from.
         method: Of the intervals, see `EvalReport.interval`.
         level: Confidence.
-        clusters: As in `EvalReport.interval`: drawn and swapped together. Where means are over classes, classes are.
+        clusters: As in `EvalReport.interval`: drawn and swapped together. Where means are over classes, these are.
         resamples: Of the bootstrap, and of the permutation test where it is not exact.
         seed: Of both.
 
@@ -90,7 +90,7 @@ def compare_reports(
     if not names:
         raise ValueError(f"metrics: expected some that both reports have, got none; a has {', '.join(a)}")
     rows = [_row(a, b, name, test, method, level, clusters, resamples, seed) for name in names]
-    what = "queries" if a.classes is None and clusters is None else "classes" if a.classes is not None else "clusters"
+    what = "clusters" if clusters is not None else "queries" if a.classes is None else "classes"
     title = f"b - a over {a.queries} queries; {level:.0%} {method} intervals and paired {test} test over {what}"
     return Table(rows, title)
 

@@ -16,7 +16,7 @@ Ties = Literal["lowest id", "highest id", "best", "worst"]
 NdcgGain = Literal["linear", "exponential"]
 
 
-def check_choices(ks: Sequence[int], empty: str, ties: str, ndcg_gain: str) -> tuple[int, ...]:
+def check_choices(ks: int | Sequence[int], empty: str, ties: str, ndcg_gain: str) -> tuple[int, ...]:
     """Refuse settings that have no meaning; give the cut-offs."""
     if empty not in ("drop", "zero", "one"):
         raise ValueError(f"empty: expected drop, zero or one, got {empty!r}")
@@ -24,9 +24,7 @@ def check_choices(ks: Sequence[int], empty: str, ties: str, ndcg_gain: str) -> t
         raise ValueError(f"ties: expected 'lowest id', 'highest id', 'best' or 'worst', got {ties!r}")
     if ndcg_gain not in ("linear", "exponential"):
         raise ValueError(f"ndcg_gain: expected linear or exponential, got {ndcg_gain!r}")
-    if any(not isinstance(k, int | np.integer) or k < 1 for k in ks) or len(set(ks)) != len(ks):
-        raise ValueError(f"ks: expected different whole numbers from 1, got {tuple(ks)}")
-    return tuple(int(k) for k in ks)
+    return protocols.cut_offs(ks)
 
 
 def burges(gains: Any) -> Any:

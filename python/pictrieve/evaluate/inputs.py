@@ -109,12 +109,23 @@ def _columns(labels: Any, rows: int, name: str) -> list[NDArray[Any]]:
         columns = [np.asarray(labels)]
     else:
         columns = [np.asarray(column) for column in labels]
+    columns = [_typed(column, name) if column.dtype.kind == "O" else column for column in columns]
     for column in columns:
         if column.shape != (rows,):
             raise ValueError(f"{name}: expected {rows} labels, one for each row, got shape {column.shape}")
-        if column.dtype.kind not in "iubUSO":
+        if column.dtype.kind not in "iubUS":
             raise TypeError(f"{name}: expected whole numbers or text, got {column.dtype}")
     return columns
+
+
+def _typed(column: NDArray[Any], name: str) -> NDArray[Any]:
+    """Give Python objects the type that they share."""
+    kind = str if column.size and isinstance(column.flat[0], str) else int | np.integer
+    for row, label in enumerate(column.flat):
+        if not isinstance(label, kind):
+            wanted = "text" if kind is str else "whole numbers (below 0: no label) or text"
+            raise TypeError(f"{name}: expected {wanted} alone, got {label!r} in row {row}")
+    return np.array(column.tolist())
 
 
 def _classes(ours: NDArray[Any], theirs: NDArray[Any], gain: float) -> Level:

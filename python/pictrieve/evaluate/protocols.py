@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -26,7 +27,10 @@ _WITH_MAP = {"map": "map"}
 
 
 class Rules(NamedTuple):
-    """A protocol: what average precision is divided by, and the core's column behind each name."""
+    """A protocol: what average precision is divided by, and the core's column behind each name.
+
+    The first of `whole`, or of `cuts` where there is none, is the protocol's headline.
+    """
 
     divisor: str
     cuts: dict[str, str]
@@ -71,6 +75,27 @@ def known_rules(protocol: str) -> Rules:
     if protocol not in RULES:
         raise ValueError(f"protocol: expected one of {', '.join(RULES)}, got {protocol!r}")
     return RULES[protocol]
+
+
+def cut_offs(ks: int | Sequence[int]) -> tuple[int, ...]:
+    """Give the cut-offs as a tuple, or refuse them."""
+    ks = (ks,) if isinstance(ks, int | np.integer) else ks
+    if any(not isinstance(k, int | np.integer) or k < 1 for k in ks) or len(set(ks)) != len(ks):
+        raise ValueError(f"ks: expected different whole numbers from 1, got {tuple(ks)}")
+    return tuple(int(k) for k in ks)
+
+
+def require_metric(metric: str | None, protocol: str, ks: int | Sequence[int] = (1, 5, 10)) -> None:
+    """Refuse a metric that the protocol does not have, before there is a report."""
+    known_rules(protocol)
+    names = definitions(protocol, cut_offs(ks), [])
+    if metric is not None and metric not in names:
+        raise ValueError(f"metric: protocol {protocol!r} has {', '.join(names)}, got {metric!r}")
+
+
+def headline(protocol: str, names: Iterable[str]) -> str:
+    """The one of a report's metrics that stands for all: that of the whole ranking, or else at the first cut-off."""
+    return next(iter([*RULES[protocol].whole, *names]))
 
 
 def core_cuts(protocol: str, ks: tuple[int, ...]) -> tuple[int, ...]:

@@ -20,7 +20,7 @@ def retrieval(
     ranked_ids: NDArray[np.integer[Any]] | Sequence[Iterable[int]],
     relevant: Relevant,
     protocol: Protocol = "trec",
-    ks: Sequence[int] = (1, 5, 10),
+    ks: int | Sequence[int] = (1, 5, 10),
     *,
     junk: Sequence[Iterable[int]] | None = None,
     empty: Empty = "drop",
@@ -48,7 +48,7 @@ def retrieval(
         relevant: for each query the relevant ids, or a dict from id to gain; a gain of 0 is not relevant.
             Gains change ndcg only.
         protocol: see above.
-        ks: cut-offs.
+        ks: cut-offs, or one.
         junk: for each query ids to take out of the ranking before it is scored.
         empty: whether a query without relevant items is left out of the means, or counts as 0 or as 1.
         scores: of the ranked ids, larger for better, to order them by.
@@ -88,7 +88,7 @@ def retrieval(
 def oxford_protocols(
     ranked_ids: NDArray[np.integer[Any]] | Sequence[Iterable[int]],
     gnd: Sequence[Mapping[str, Iterable[int]]],
-    ks: Sequence[int] = (1, 5, 10),
+    ks: int | Sequence[int] = (1, 5, 10),
 ) -> dict[str, EvalReport]:
     """Score rankings by the three protocols of the revisited Oxford and Paris (Radenović et al., CVPR 2018).
 

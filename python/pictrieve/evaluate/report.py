@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pictrieve.evaluate import slices, statistics
+from pictrieve.evaluate import protocols, slices, statistics
 from pictrieve.evaluate.statistics import Interval, Method
 from pictrieve.evaluate.table import Table, pandas_module
 
@@ -57,6 +57,14 @@ class EvalReport(Mapping[str, float]):
         """Count the metrics."""
         return len(self.per_query)
 
+    @property
+    def headline(self) -> str:
+        """The metric that stands for the protocol, such as "map" for "trec" and "map@r" for "map@r".
+
+        It is the protocol's first over the whole ranking, or where all have cut-offs, its first at the first of `ks`.
+        """
+        return protocols.headline(self.protocol, self)
+
     def values_of(self, name: str) -> NDArray[np.float64]:
         """Give a metric's values by query, or say which metrics there are."""
         if name not in self.per_query:
@@ -65,7 +73,7 @@ class EvalReport(Mapping[str, float]):
 
     def interval(
         self,
-        name: str,
+        name: str | None = None,
         *,
         level: float = 0.95,
         method: Method = "bca",
@@ -76,20 +84,20 @@ class EvalReport(Mapping[str, float]):
         """Give the bootstrap confidence interval of a mean: how far it might be off with other queries of this kind.
 
         Args:
-            name: A metric.
+            name: A metric; by default the headline.
             level: Confidence.
             method: "bca", bias-corrected and accelerated (Efron 1987), or "percentile".
             clusters: For each query a number or name. Queries of one cluster, such as those of one class or photo
                 session, are drawn together, because they are not independent. Where means are over classes, whole
-                classes are drawn anyway.
+                classes are drawn anyway, and clusters are groups of classes.
             resamples: How often queries are drawn, with replacement.
             seed: Of the drawing.
 
         Raises:
             KeyError: For an unknown metric.
-            ValueError: Fewer than two queries, or clusters, count.
+            ValueError: Fewer than two queries, or clusters, count; clusters of another number, or that divide a class.
         """
-        units = statistics.units_of(self.values_of(name), self.classes, clusters)
+        units = statistics.units_of(self.values_of(name or self.headline), self.classes, clusters)
         return statistics.bootstrap(units, level=level, method=method, resamples=resamples, seed=seed)
 
     def by(
@@ -105,7 +113,7 @@ class EvalReport(Mapping[str, float]):
 
         Args:
             column: The name of one of `columns`, or a value for each query, such as its label or its length.
-            metric: By default the first one of the report.
+            metric: By default the headline.
             bins: For a column of numbers: how many groups of equal size to make of them, or the edges between groups.
             level: Confidence of the intervals; they are BCa. A slice of one query has NaN.
             seed: Of the drawing.
@@ -116,18 +124,18 @@ class EvalReport(Mapping[str, float]):
             >>> [(row.value, row.queries, row.mean) for row in report.by("kind", "mrr")]
             [('hat', 2, 0.5), ('cup', 1, 1.0)]
         """
-        return slices.slices_of(self, column, metric or next(iter(self)), bins, level, seed)
+        return slices.slices_of(self, column, metric or self.headline, bins, level, seed)
 
     def worst(self, n: int = 10, metric: str | None = None) -> NDArray[np.int64]:
         """Give the numbers of the worst queries that count, worst first and equals in order.
 
         Args:
             n: How many at most.
-            metric: By default the first one of the report.
+            metric: By default the headline.
         """
         if n < 1:
             raise ValueError(f"n: expected at least 1, got {n}")
-        values = self.values_of(metric or next(iter(self)))
+        values = self.values_of(metric or self.headline)
         order = np.argsort(values, kind="stable")  # NaN last
         return order[: min(n, int(np.isfinite(values).sum()))].astype(np.int64)
 

@@ -76,18 +76,32 @@ class Units(NamedTuple):
 
 
 def units_of(values: Floats, classes: NDArray[Any] | None, clusters: Any) -> Units:
-    """Drop NaN; gather classes, each of weight 1, or clusters, each with its number of queries as weight."""
+    """Drop NaN; gather queries by class, each of weight 1; gather these by cluster, weighted by their number."""
     counted = ~np.isnan(values)
-    groups = classes if classes is not None else clusters
-    if groups is None:
-        return Units(values[counted], None)
-    groups = np.asarray(groups)
-    if groups.shape != values.shape:
-        raise ValueError(f"clusters: expected one for each of {len(values)} queries, got shape {groups.shape}")
-    _, numbers = np.unique(groups[counted], return_inverse=True)
+    groups = None if clusters is None else np.asarray(clusters)
+    if groups is not None:
+        if groups.shape != values.shape:
+            raise ValueError(f"clusters: expected one for each of {len(values)} queries, got shape {groups.shape}")
+        groups = groups[counted]
+    values = values[counted]
+    if classes is not None:
+        names, first, numbers = np.unique(classes[counted], return_index=True, return_inverse=True)
+        if groups is not None:
+            divided = np.flatnonzero(groups != groups[first][numbers])
+            if divided.size:
+                raise ValueError(
+                    "clusters: expected each class in one cluster, because means are over classes, got several for "
+                    f"class {names[numbers[divided[0]]]}; cluster classes, or make the report without classes"
+                )
+            groups = groups[first]
+        values = _means(values, numbers)[0]
+    return Units(values, None) if groups is None else Units(*_means(values, np.unique(groups, return_inverse=True)[1]))
+
+
+def _means(values: Floats, numbers: NDArray[np.int64]) -> tuple[Floats, Floats]:
+    """The mean of each numbered group, and its size."""
     sizes = np.bincount(numbers).astype(np.float64)
-    means = np.bincount(numbers, values[counted]) / sizes
-    return Units(means, None if classes is not None else sizes)
+    return np.bincount(numbers, values) / sizes, sizes
 
 
 def bootstrap(

@@ -26,9 +26,9 @@ def embeddings(
     *,
     relevant: Any = None,
     junk: Sequence[Iterable[int]] | None = None,
-    metric: str = "cosine",
+    metric: str | None = None,
     protocol: Protocol = "trec",
-    ks: Sequence[int] = (1, 5, 10),
+    ks: int | Sequence[int] = (1, 5, 10),
     exclude_self: bool = True,
     gains: Sequence[float] | None = None,
     least_gain: float | None = None,
@@ -56,9 +56,10 @@ def embeddings(
         relevant: instead of labels, for each query a set of gallery rows or a dict from row to gain; or a matrix
             `(n, m)` of gains, dense or from scipy.sparse.
         junk: for each query gallery rows that it does not see, relevant or not.
-        metric: as in `pictrieve.Index`; or "scores": `queries` holds the scores `(n, m)`, larger for better.
+        metric: as in `pictrieve.Index`; None: "cosine", and for uint8 bits "hamming"; or "scores": `queries` holds the
+            scores `(n, m)`, larger for better.
         protocol: as in `retrieval`.
-        ks: cut-offs.
+        ks: cut-offs, or one.
         exclude_self: with `gallery=None`, leave each query out of its own ranking; protocol "ukbench" needs False.
         gains: of the columns of labels; by default 3, 2, 1 for three.
         least_gain: items with less gain are relevant to ndcg only. By default with columns of labels: the largest
@@ -84,6 +85,7 @@ def embeddings(
         (1.0, 1.0)
     """
     rules, cuts = protocols.known_rules(protocol), check_choices(ks, empty, ties, ndcg_gain)
+    metric = metric or ("hamming" if getattr(queries, "dtype", None) == np.uint8 else "cosine")
     others, leave_one_out = _gallery_of(queries, gallery, metric, exclude_self)
     _check_own_rows(protocol, leave_one_out)
     items = queries.shape[1] if others is None else len(others)
@@ -120,25 +122,25 @@ class ImageText(NamedTuple):
 
 
 def image_text(
-    images: NDArray[np.float32],
-    texts: NDArray[np.float32],
+    images: NDArray[Any],
+    texts: NDArray[Any],
     image_of_text: Sequence[int] | NDArray[np.integer[Any]],
-    ks: Sequence[int] = (1, 5, 10),
+    ks: int | Sequence[int] = (1, 5, 10),
     *,
     folds: int = 1,
-    metric: str = "cosine",
+    metric: str | None = None,
     ties: Ties = "lowest id",
 ) -> ImageText:
     """Score embeddings of pictures and captions by recall@k in both directions (protocol "coco").
 
     Args:
-        images: `(n, dim)` float32.
-        texts: `(m, dim)` float32.
+        images: `(n, dim)` float32, or uint8 bits.
+        texts: `(m, dim)` of the same type.
         image_of_text: For each caption the row of its picture.
         ks: Cut-offs.
         folds: Parts of consecutive pictures of equal size that are searched one by one; the means are those of the
             parts. "COCO 1k" is 5 folds of 1,000 pictures.
-        metric: As in `pictrieve.Index`.
+        metric: As in `embeddings`.
         ties: As in `retrieval`.
 
     Raises:
@@ -180,11 +182,13 @@ def _together(parts: list[EvalReport]) -> EvalReport:
 def _gallery_of(queries: Any, gallery: Any, metric: str, exclude_self: bool) -> tuple[NDArray[Any] | None, bool]:
     """Give the gallery, None for a matrix of scores, and whether queries leave themselves out."""
     for name, rows in (("queries", queries), ("gallery", gallery)):
-        if rows is not None and not (isinstance(rows, np.ndarray) and rows.ndim == 2):
+        if rows is not None and not isinstance(rows, np.ndarray):
             raise TypeError(
                 f"{name}: expected a NumPy array (rows, dim), got {type(rows).__name__}; convert with "
                 f"np.ascontiguousarray({name}, dtype=np.float32)"
             )
+        if rows is not None and rows.ndim != 2:
+            raise ValueError(f"{name}: expected two dimensions (rows, dim), got shape {rows.shape}")
     if metric != "scores":
         return (queries if gallery is None else gallery), gallery is None and exclude_self
     if gallery is not None:
