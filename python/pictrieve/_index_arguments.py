@@ -16,6 +16,7 @@ AnyIds: TypeAlias = ArrayLike | Set[int]
 Where: TypeAlias = AnyIds | Callable[[NDArray[np.int64]], ArrayLike] | None
 
 EFFORTS = ("efSearch", "nprobe", "kFactor")
+_NOTHING_CHOSEN = _core.SearchParams(0, 0, 0)  # made once: searching a thousand short vectors takes five times as long
 MOST = 2**31 - 1  # that the core's int holds
 
 
@@ -68,7 +69,7 @@ def _param(name: str, value: Any) -> int:
 
 def search_params(chosen: Mapping[str, int]) -> _core.SearchParams:
     """Give the core's parameters; what is not chosen stays at the index's default."""
-    return _core.SearchParams(*(chosen.get(name, 0) for name in EFFORTS))
+    return _core.SearchParams(*(chosen.get(name, 0) for name in EFFORTS)) if chosen else _NOTHING_CHOSEN
 
 
 def dtype_name(dtype: object) -> str:

@@ -15,6 +15,7 @@ torch = pytest.importorskip("torch")
 import pictrieve as pt  # noqa: E402
 from pictrieve import datasets, finetune  # noqa: E402
 from pictrieve.finetune import measuring, rates, starting  # noqa: E402
+from pictrieve.finetune.batches import count_shared  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -281,3 +282,80 @@ def test_wrong_data_is_named(
 ) -> None:
     with pytest.raises(kind, match=message):
         finetune.fit(small, change(train), **{**QUICK, "size": 32, "loss": "triplet", **more})
+
+
+def test_a_monitor_is_checked_before_anything_is_trained(
+    small: finetune.Network, train: datasets.Dataset, test: datasets.Dataset, tmp_path: Path
+) -> None:
+    for given, known in (
+        ({"monitor": "map"}, "loss"),
+        ({"monitor": "nomap", "validation": test}, "map, hit@1, loss"),
+        ({"monitor": "nomap", "validation": test, "loss": "softmax"}, "accuracy, map, hit@1, loss"),
+        ({"monitor": "nomap", "adversarial": "fgsm"}, "loss, plain_loss, attacked_loss"),
+    ):
+        with pytest.raises(ValueError, match=f"monitor: expected one of {known}, got '{given['monitor']}'"):
+            finetune.fit(small, train, out=tmp_path / "run", **QUICK | given)
+    assert not (tmp_path / "run").exists()
+
+
+def test_files_that_are_no_pictures_are_all_named_before_the_training(
+    small: finetune.Network, train: datasets.Dataset, tmp_path: Path
+) -> None:
+    names = []
+    for row, path in enumerate(train.paths):
+        names.append(tmp_path / f"图{row}.jpg")
+        names[-1].write_bytes(path.read_bytes())
+    names[3].write_bytes(b"")
+    names[5].write_text("<html>404</html>")
+    names[9].write_bytes(names[9].read_bytes()[:100])
+    content = names[1].read_bytes()  # a long comment comes before its header
+    names[1].write_bytes(content[:2] + b"\xff\xfe\xff\xff" + bytes(65533) + content[2:])
+    damaged = datasets.Dataset(names, labels=train.labels, classes=train.classes)
+    message = (
+        r"3 of 16 files are no pictures: .*图3.jpg \(.* 0 bytes\); .*图5.jpg \(.*HTML.*\); .*图9.jpg \(.*truncated"
+    )
+    with pytest.raises(pt.DecodeError, match=message):
+        finetune.fit(small, damaged, out=tmp_path / "run", **QUICK)
+    with pytest.raises(pt.DecodeError, match=message):
+        finetune.fit(small, train, validation=damaged, out=tmp_path / "run", **QUICK)
+    assert not (tmp_path / "run").exists()
+    rest = damaged.filter(lambda sample: sample.path not in (names[3], names[5], names[9]))
+    assert finetune.fit(small, rest, loss="softmax", **QUICK).history["loss"].notna().iloc[1]
+
+
+def test_validation_that_misleads_is_named(
+    small: finetune.Network, train: datasets.Dataset, test: datasets.Dataset
+) -> None:
+    with pytest.raises(ValueError, match="expected pictures of two classes or more to evaluate with, got one"):
+        finetune.fit(small, train, validation=test.subset(test.labels == 1), **QUICK)
+    both = datasets.Dataset([*test.paths, *train.paths[:3]], labels=[*test.labels, *train.labels[:3]])
+    boxes = np.full((len(train), 4), np.nan, np.float32)
+    boxes[0] = 0, 0, 9, 9
+    cut = datasets.Dataset(train.paths, labels=train.labels, boxes=boxes)
+    assert count_shared(cut, train) == len(train) - 1
+    assert count_shared(train, test) == 0
+    with pytest.warns(UserWarning, match=rf"validation: 3 of {len(both)} pictures are in train, too"):
+        finetune.fit(small, train, validation=both, monitor="loss", **QUICK)
+
+
+def test_pictures_of_unknown_classes_are_left_out_of_the_accuracy_with_a_warning(
+    train: datasets.Dataset, test: datasets.Dataset
+) -> None:
+    three = train.subset(train.labels < 3).compact()
+    unknown = int((test.labels == 3).sum())
+    message = rf"accuracy: {unknown} of {len(test)} pictures are left out, of 1 classes .*trained: Zucchini"
+    with pytest.warns(UserWarning, match=message):
+        run = finetune.fit("efficientnet_lite0", three, loss="softmax", validation=test, **QUICK)
+    known = test.subset(test.labels < 3)
+    guessed = run.encoder.classify(known.images()).argmax(1)
+    assert run.report().after["accuracy"] == (guessed == known.labels).mean()
+
+
+def test_a_training_that_does_harm_says_so(train: datasets.Dataset, test: datasets.Dataset) -> None:
+    with pytest.warns(
+        finetune.trainer.WorseWarning, match=r"map is 0.\d+ after the training, 0.\d+ before; try a small"
+    ):
+        run = finetune.fit("efficientnet_lite0", train, validation=test, lr=0.1, freeze=(), **QUICK)
+    report = run.report()
+    assert report.after["map"] < report.before["map"]
+    assert "worse than before: map is" in repr(report)

@@ -58,8 +58,16 @@ def test_the_probe_is_scikit_learns(short: dict[str, tuple[Array, Array]], balan
     report = ours.report((test[known], truth[known]))
     assert report.accuracy.mean == pytest.approx(theirs.score(test[known], truth[known]), abs=1e-12)
     assert report.confusion.sum() == known.sum()
-    unseen = ours.report((test, np.where(truth == truth[0], "of no class", truth)))
-    assert unseen.confusion.sum() == (known & (truth != truth[0])).sum()
+    left = truth != truth[0]
+    with pytest.warns(
+        UserWarning,
+        match=rf"{(~(known & left)).sum()} of {len(truth)} pictures are left out, of 2 classes .*: of no class",
+    ):
+        unseen = ours.report((test, np.where(left, truth, "of no class")))
+    assert unseen.confusion.sum() == (known & left).sum()
+    assert unseen.accuracy.mean == pytest.approx(theirs.score(test[known & left], truth[known & left]), abs=1e-12)
+    with pytest.raises(ValueError, match=r"test: expected pictures of .* trained class, got of no class"):
+        ours.report((test, ["of no class"] * len(test)))
 
 
 def test_the_probe_chooses_c_and_is_kept(short: dict[str, tuple[Array, Array]], tmp_path: Path) -> None:
@@ -72,6 +80,22 @@ def test_the_probe_chooses_c_and_is_kept(short: dict[str, tuple[Array, Array]], 
     assert np.array_equal(again.scores(test), chosen.scores(test))
     assert again.classes == chosen.classes
     assert again.predict(3 * test) == chosen.predict(test), "lengths do not matter"
+    with pytest.raises(ValueError, match=r"no encoder, got list; LinearClassifier.load\(path, encoder\) reads"):
+        again.predict(["shoe.jpg"])
+
+
+def test_a_kept_probe_takes_the_name_of_its_encoder(data: Path, tmp_path: Path) -> None:
+    table = datasets.Table(data / "grocery" / "labels.csv")
+    few = table.filter(lambda s: s.label in ("Lemon", "Zucchini") and int(s.path.stem[-2:]) < 4)
+    probe = finetune.linear_probe("efficientnet_lite0", few, **QUIET)
+    probe.save(tmp_path / "probe.safetensors")
+    again = finetune.LinearClassifier.load(tmp_path / "probe.safetensors", "efficientnet_lite0")
+    assert again.predict(few.paths) == probe.predict(few.paths)
+    other = pt.Preprocess("imagenet")
+    with pytest.raises(pt.FormatError, match="expected the encoder that it was fitted with"):
+        finetune.LinearClassifier.load(
+            tmp_path / "probe.safetensors", pt.ImageEncoder("efficientnet_lite0", preprocess=other)
+        )
 
 
 def test_prototypes_are_those_of_scikit_learn(short: dict[str, tuple[Array, Array]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -17,7 +18,7 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 from trainer_tasks import Sums, settings  # noqa: E402
 
-from pictrieve.finetune.trainer import Callback, Settings, Trainer  # noqa: E402
+from pictrieve.finetune.trainer import Callback, Settings, Trainer, WorseWarning  # noqa: E402
 from pictrieve.finetune.trainer.schedules import share  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -145,15 +146,33 @@ def test_the_best_epoch_is_kept_and_patience_stops(tmp_path: Path) -> None:
             return super().loss(batch)
 
     given = {"monitor": "quality", "patience": 2, "epochs": 9, "average": None, "lr": 1e-9}
-    run = Trainer(Peak(), settings(tmp_path / "a", **given)).run()
+    message = r"quality is 0.5000 after the training, 0.9000 before; try a smaller lr"
+    with pytest.warns(WorseWarning, match=message):
+        run = Trainer(Peak(), settings(tmp_path / "a", **given)).run()
+    assert re.search(f"worse than before: {message}", repr(run))
     assert run.history["quality"].tolist() == [0.9, 0.2, 0.5, 0.4, 0.5]
     assert run.report().best_epoch == 2
     assert run.report().after == {"other": 1.0, "quality": 0.5}
     assert abs(float(torch.load(run.model / "weights.pt", weights_only=True)["0.bias"][0]) - 1) < 1e-6
     smallest = Trainer(Peak(), settings(tmp_path / "b", **{**given, "mode": "min"})).run()
     assert smallest.report().best_epoch == 1
-    with pytest.raises(ValueError, match=r"monitor: expected one of epoch, .*quality.*, got 'map'"):
-        Trainer(Peak(), settings(tmp_path / "c", monitor="map")).run()
+    assert "worse" not in repr(smallest)
+
+
+def test_a_monitor_that_is_not_measured_stops_the_first_step_and_another_takes_over(tmp_path: Path) -> None:
+    task = Sums()
+    with pytest.raises(ValueError, match=r"monitor: expected one of loss, error, fit_error, got 'map'"):
+        Trainer(task, settings(tmp_path, monitor="map")).run()
+    assert task.calls == 3, "one step"
+    assert Trainer(Sums(), settings(tmp_path, monitor="error", epochs=1)).run().report().best_epoch == 1
+
+    class Later(Sums):
+        def baseline(self) -> dict[str, float]:
+            return {}
+
+    with pytest.raises(ValueError, match=r"monitor: expected one of loss, error, fit_error, seconds, got 'map'"):
+        Trainer(Later(), settings(tmp_path / "b", monitor="map")).run()
+    assert len(Trainer(Later(), settings(tmp_path / "c", monitor="fit_error", epochs=1)).run().history) == 2
 
 
 def test_bfloat16_computes_in_it_and_keeps_float32_weights(tmp_path: Path) -> None:

@@ -47,7 +47,8 @@ table = datasets.Table(sys.argv[3])
 few = table.filter(lambda s: s.label in ("Lemon", "Zucchini", "Avocado", "Garlic") and int(s.path.stem[-2:]) < 4)
 net = finetune.network("cifar_resnet20", {"num_classes": 4}, weights="random", seed=1)
 more = {"preprocess": Preprocess("imagenet"), "size": 32, "epochs": 2, "batch_size": 8, "per_class": 2, "dim": 8}
-finetune.fit(net, few, loss="contrastive", optimizer="sgd", lr=0.05, out=folder / "fit", **more)
+# A smooth loss: the kinks of "contrastive" make differences of 0.01 of a disturbance of 1e-6 in eight steps.
+finetune.fit(net, few, loss="supcon", optimizer="sgd", lr=0.05, out=folder / "fit", **more)
 
 task = Sums(noisy=False, batch_size=16)
 task.nan_at = 4 if rank == world - 1 else 0
@@ -89,6 +90,6 @@ def test_two_processes_train_as_one(tmp_path: Path, data: Path) -> None:
     one, two = found["one"]["fit"], found["two"]["fit"]
     fresh = finetune.network("cifar_resnet20", {"num_classes": 0}, weights="random", seed=1).state_dict()
     assert max(float((one[name] - fresh[name]).abs().max()) for name in fresh) > 1e-2
-    assert all(torch.allclose(one[name], two[name], atol=1e-4) for name in one)
+    assert all(torch.allclose(one[name], two[name], atol=1e-5) for name in one)
     stopped = [(tmp_path / "two" / f"stopped{rank}").read_text(encoding="utf-8") for rank in (0, 1)]
     assert all("got nan in epoch 1, batch 4" in message for message in stopped)

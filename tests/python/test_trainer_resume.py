@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -15,7 +16,10 @@ torch = pytest.importorskip("torch")
 import trainer_tasks  # noqa: E402
 from trainer_tasks import CLASSES, Sums, settings  # noqa: E402
 
-from pictrieve.finetune.trainer import Run, Trainer  # noqa: E402
+from pictrieve import DecodeError  # noqa: E402
+from pictrieve.finetune.task import Batches  # noqa: E402
+from pictrieve.finetune.trainer import Run, Settings, Trainer  # noqa: E402
+from pictrieve.images import decode, encode_png  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -126,6 +130,64 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_good_state(tm
     assert all(tensor.isfinite().all() for tensor in state["modules"].values())
     whole = Trainer(Sums(), settings(tmp_path / "whole")).run()
     assert_same(whole, Trainer(Sums(), settings(tmp_path / "run")).run())
+
+
+@pytest.mark.parametrize("ctrl_c", [False, True])
+def test_the_best_weights_of_a_stopped_run_can_be_opened(tmp_path: Path, ctrl_c: bool) -> None:
+    whole = Trainer(Sums(), settings(tmp_path / "whole")).run()
+    task = Sums()
+    setattr(task, "interrupt_at" if ctrl_c else "nan_at", 13)
+    message = r"checkpoint.pt holds the last good state.*; Run\('.*run'\) opens the best weights, those of epoch 1"
+    with pytest.raises(KeyboardInterrupt if ctrl_c else FloatingPointError, match=message):
+        Trainer(task, settings(tmp_path / "run")).run()
+    stopped = Run(tmp_path / "run")
+    best = torch.load(tmp_path / "run" / "best.pt", weights_only=True)["modules"]
+    assert all(torch.equal(tensor, best[name]) for name, tensor in weights(stopped).items())
+    task.modules.load_state_dict(weights(stopped))
+    task.modules.eval()
+    with torch.no_grad():
+        assert stopped.report().after == task.evaluate()
+    assert repr(rows(stopped)) == repr(rows(whole)[:2])
+    assert "stopped: in epoch 2 of 3; these are the weights of epoch 1" in repr(stopped)
+    finished = Trainer(Sums(), settings(tmp_path / "run")).run()
+    assert_same(whole, finished)
+    assert "stopped" not in repr(finished)
+
+
+def test_a_run_that_stops_before_it_has_best_weights_says_so(tmp_path: Path) -> None:
+    task = Sums()
+    task.nan_at = 4
+    with pytest.raises(
+        FloatingPointError, match=r"holds the last good state.*; there are no best weights.* smaller lr"
+    ):
+        Trainer(task, settings(tmp_path)).run()
+    assert (tmp_path / "checkpoint.pt").is_file()
+    with pytest.raises(FileNotFoundError, match="or of one that was stopped after an epoch"):
+        Run(tmp_path)
+    again = Sums()
+    again.nan_at = 4
+    with pytest.raises(FloatingPointError, match=r"nothing is kept without out=. Try a smaller lr"):
+        Trainer(again, Settings(show_progress_bar=False)).run()
+
+
+def test_a_picture_that_cannot_be_read_says_how_to_go_on_and_a_good_one_does(tmp_path: Path) -> None:
+    picture = tmp_path / "照片.png"
+    good = encode_png(np.zeros((8, 8, 3), np.uint8))
+    picture.write_bytes(good[:-30])
+
+    class Reading(Sums):
+        def batches(self, epoch: int) -> Batches:
+            made = super().batches(epoch)
+            return Batches(range(8), lambda i: (decode(picture) if (epoch, i) == (1, 4) else 0, made[i])[1])
+
+    whole = Trainer(Sums(), settings(tmp_path / "whole")).run()
+    message = r"照片.png: .*Put a good file in its place and call again, .*leave the picture out and train anew"
+    with pytest.raises(DecodeError, match=message):
+        Trainer(Reading(), settings(tmp_path / "run")).run()
+    picture.write_bytes(good)
+    rest = Reading()
+    assert_same(whole, Trainer(rest, settings(tmp_path / "run")).run())
+    assert rest.calls == 8 + 5, "from its last step on"
 
 
 def test_a_gradient_that_is_no_number_stops_the_run_too(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Training: the core's networks as `torch.nn.Module`s, losses, and recipes. The only part that imports torch."""
 
 from pictrieve.finetune import losses, samplers, trainer
+from pictrieve.finetune.adapt import adapt
 from pictrieve.finetune.adapter import adapter
 from pictrieve.finetune.adversarial import Adversarial
 from pictrieve.finetune.align import align
@@ -14,12 +15,13 @@ from pictrieve.finetune.hashing import hashing
 from pictrieve.finetune.linear_classifier import Accuracy, LinearClassifier
 from pictrieve.finetune.linear_probe import linear_probe
 from pictrieve.finetune.marks import Judgement
+from pictrieve.finetune.meta import meta_learn
 from pictrieve.finetune.multitask import multitask
 from pictrieve.finetune.network import Network, network
 from pictrieve.finetune.prototypes import Episodes, episodes, prototypes
 from pictrieve.finetune.self_supervised import self_supervised
 from pictrieve.finetune.task import Batches, Task
-from pictrieve.finetune.trainer import Callback, Report, Run, Settings, Trainer
+from pictrieve.finetune.trainer import Callback, Report, Run, Settings, Trainer, WorseWarning
 
 __all__ = [
     "Accuracy",
@@ -35,6 +37,8 @@ __all__ = [
     "Settings",
     "Task",
     "Trainer",
+    "WorseWarning",
+    "adapt",
     "adapter",
     "align",
     "autoencoder",
@@ -47,6 +51,7 @@ __all__ = [
     "learn_from_feedback",
     "linear_probe",
     "losses",
+    "meta_learn",
     "multitask",
     "network",
     "prototypes",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pictrieve import _core
 from pictrieve.augment import Augmentation
 from pictrieve.datasets import Dataset
 from pictrieve.finetune.samplers import BalancedBatches, BatchSampler, PKBatches, ShuffledBatches
@@ -19,6 +22,8 @@ from pictrieve.finetune.trainer.distributed import rank_and_world
 
 SAMPLERS = ("pk", "balanced", "over", "under", "shuffled")
 _NAMED = 5  # missing files in a message
+_DAMAGED_NAMED = 50
+_HEADER = 4096  # bytes of a file that nearly always have the size of its picture
 
 
 def labelled(train: Dataset, least: int = 1) -> Dataset:
@@ -30,6 +35,7 @@ def labelled(train: Dataset, least: int = 1) -> Dataset:
 
     Raises:
         FileNotFoundError: Pictures of the table are not there; names the first ones.
+        DecodeError: Files are no pictures; names them.
         TypeError: It is no data set.
         ValueError: There are no labels, or too few classes.
     """
@@ -47,7 +53,14 @@ def labelled(train: Dataset, least: int = 1) -> Dataset:
 
 
 def check_files(dataset: Dataset) -> None:
-    """Raise FileNotFoundError where pictures of a data set are not there; names the first ones."""
+    """Find what would stop a training in its middle, as far as the headers of the files tell.
+
+    A file that is cut off after its header is found by decoding it alone, when its turn comes.
+
+    Raises:
+        FileNotFoundError: Pictures are not there; names the first ones.
+        DecodeError: Files are empty, no pictures, or end in their headers; names them and says why.
+    """
     missing = dataset.missing()
     if len(missing):
         names = ", ".join(str(path) for path in missing.paths[:_NAMED])
@@ -55,6 +68,46 @@ def check_files(dataset: Dataset) -> None:
             f"{dataset.name}: {len(missing)} of {len(dataset)} pictures are not there: {names}"
             f"{', ...' if len(missing) > _NAMED else ''}; its existing() leaves them out"
         )
+    paths = dict.fromkeys(dataset.paths) if dataset.contents is None else ()
+    damaged = [(path, why) for path in paths if (why := _damage(path))]
+    if damaged:
+        names = "; ".join(f"{path} ({why})" for path, why in damaged[:_DAMAGED_NAMED])
+        raise _core.DecodeError(
+            f"{dataset.name}: {len(damaged)} of {len(paths)} files are no pictures: {names}"
+            f"{'; ...' if len(damaged) > _DAMAGED_NAMED else ''}. Put good files in their place, or leave them out "
+            "by the data set's filter(...)"
+        )
+
+
+def _damage(path: Path) -> str:
+    """Say what is wrong with the header of a file, "" where it is well."""
+    with path.open("rb") as file:
+        header = file.read(_HEADER)
+        try:
+            _core.probe(header)
+        except _core.DecodeError:
+            try:  # some have a preview or a colour profile first
+                _core.probe(header + file.read())
+            except _core.DecodeError as error:
+                return str(error).removeprefix("picture: ")
+    return ""
+
+
+def count_shared(train: Dataset, other: Dataset) -> int:
+    """Count the pictures of `other` that are in `train`, too: the same file, and the same box where there are boxes."""
+    if train.contents is not None or other.contents is not None:
+        return 0  # packed pictures are told apart by their packs, which the paths do not name
+    known = set(_places(train))
+    return sum(place in known for place in _places(other))
+
+
+def _places(dataset: Dataset) -> list[tuple[str, str]]:
+    boxes = (
+        ["nan"] * len(dataset)
+        if dataset.boxes is None
+        else ["nan" if np.isnan(box).any() else str(box.tolist()) for box in dataset.boxes]
+    )
+    return [(os.path.abspath(path), box) for path, box in zip(dataset.paths, boxes, strict=True)]
 
 
 def labels_of(dataset: Dataset) -> NDArray[np.int64]:
@@ -170,10 +223,10 @@ class LabelledBatches:
         places = np.arange(begin, begin + len(rows), dtype=np.int64)
         made = self._augmentation.batch([self._pictures[row] for row in rows], places, epoch)
         labels = self._labels[list(rows)]
-        if made.partner is not None:
-            mixed = (made.pixels, labels, labels[made.partner], made.weight)
-            return tuple(map(torch.from_numpy, mixed))
         pixels = torch.from_numpy(made.pixels)
         if pixels.ndim == 5:  # views of a picture come one after the other
             pixels = pixels.transpose(0, 1).flatten(0, 1)
+        pixels = pixels.contiguous(memory_format=torch.channels_last)  # which convolutions take a third less time for
+        if made.partner is not None:
+            return pixels, *map(torch.from_numpy, (labels, labels[made.partner], made.weight))
         return pixels, torch.from_numpy(labels.repeat(len(pixels) // len(labels)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from pictrieve.finetune.batches import labelled, labels_of
 
 FeatureEncoder = str | Path | ImageEncoder | None
 Labelled = Dataset | tuple[Any, Any]
+_SHOWN = 5  # names in a warning
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,10 @@ def rows_of(encoder: ImageEncoder | None, given: Any, dim: int) -> Floats:
     if isinstance(given, np.ndarray) and given.dtype.kind == "f":
         return unit_rows(given, dim)
     if encoder is None:
-        raise ValueError(f"expected float rows (n, {dim}), since there is no encoder, got {type(given).__name__}")
+        raise ValueError(
+            f"expected float rows (n, {dim}), since there is no encoder, got {type(given).__name__}; "
+            "LinearClassifier.load(path, encoder) reads a classifier together with the encoder of its pictures"
+        )
     images: Any = given.images() if isinstance(given, Dataset) else given
     rows: Floats = encoder.encode([images] if isinstance(images, str | Path) else images)
     return rows
@@ -111,3 +116,26 @@ def numbers_of(labels: Sequence[Any], classes: Sequence[Any]) -> NDArray[np.int6
     """Give the place of each label among classes, -1 for one that is none of them."""
     place = {name: i for i, name in enumerate(classes)}
     return np.array([place.get(label, -1) for label in labels], np.int64)
+
+
+def known_numbers(labels: Sequence[Any], classes: Sequence[Any]) -> NDArray[np.int64]:
+    """Give what `numbers_of` does, and warn of labels that are none of the classes: nothing can be right there.
+
+    Raises:
+        ValueError: None of the labels is a class.
+    """
+    numbers = numbers_of(labels, classes)
+    unknown = [label for label, number in zip(labels, numbers, strict=True) if number < 0]
+    names = list(dict.fromkeys(map(str, unknown)))
+    if len(unknown) == len(labels):
+        wanted = ", ".join(map(str, classes[:_SHOWN]))
+        raise ValueError(
+            f"test: expected pictures of {wanted} or another trained class, got {', '.join(names[:_SHOWN])}"
+        )
+    if unknown:
+        warnings.warn(
+            f"accuracy: {len(unknown)} of {len(labels)} pictures are left out, of {len(names)} classes that were not "
+            f"trained: {', '.join(names[:_SHOWN])}{', ...' if len(names) > _SHOWN else ''}",
+            stacklevel=3,
+        )
+    return numbers

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import warnings
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -19,7 +20,7 @@ from pictrieve.encoders import ImageEncoder
 from pictrieve.encoders.whitening import Whitening
 from pictrieve.finetune import losses, rates
 from pictrieve.finetune.adversarial import Adversarial, Attack, adversarial_of
-from pictrieve.finetune.batches import LabelledBatches, data_fingerprint, labelled, labels_of, sampler_of
+from pictrieve.finetune.batches import LabelledBatches, count_shared, data_fingerprint, labelled, labels_of, sampler_of
 from pictrieve.finetune.embedder import Embedder, Projection, lda_start, pca_start
 from pictrieve.finetune.measuring import Search
 from pictrieve.finetune.samplers import BatchSampler
@@ -104,7 +105,12 @@ def fit(
     Raises:
         ValueError: An argument is not as described, or `out` holds a run of another setup.
         FileNotFoundError: Pictures are not there.
+        DecodeError: Files are no pictures; those whose headers tell are all named before the training.
         FloatingPointError: The loss became NaN; the last good checkpoint stays.
+
+    Warns:
+        trainer.WorseWarning: `validation` is found worse after the training than before it.
+        UserWarning: Pictures of `validation` are in `train`, too, or of classes that "softmax" does not learn.
 
     Example:
         >>> run = fit("efficientnet_lite0", train, validation=test, epochs=5, out="runs/a")     # doctest: +SKIP
@@ -116,6 +122,7 @@ def fit(
     data = labelled(train, least=2)
     name = _word(loss)
     _check_together(name, data, dim, chunk_size, adversarial, augment)
+    watched = _watched(validation, data, name, known.monitor, attacked=adversarial is not None)
     start = start_from(model, len(data.classes) if name == CLASSIFIER else None, preprocess, seed).at_size(size)
     embedder = Embedder(start.network, start.pooling, _projection(start, data, dim, head, seed))
     with torch.random.fork_rng(devices=[]):
@@ -132,7 +139,7 @@ def fit(
             _augmentation(augment, name, start, seed),
         ),
         data.classes,
-        validation=Search(validation) if validation is not None else None,
+        validation=watched,
         guard=Search(guard) if guard is not None else None,
         head_rate=head_rate,
         layer_decay=layer_decay,
@@ -161,6 +168,26 @@ def _settings(given: Mapping[str, Any], *, watched: bool) -> Settings:
     if made.patience and not made.monitor and not watched:
         raise ValueError('patience: expected a metric to watch, got none; give validation= or monitor="loss"')
     return made
+
+
+def _watched(
+    validation: Dataset | None, train: Dataset, loss: str, monitor: str | None, *, attacked: bool
+) -> Search | None:
+    """Prepare what is measured after each epoch, warn of what makes its numbers mislead, and check the monitor."""
+    names = ["loss", "plain_loss", "attacked_loss"] if attacked else ["loss"]
+    search = None
+    if validation is not None:
+        search = Search(validation)
+        names = [*search.metrics(train.classes if loss == CLASSIFIER else None), *names]
+        if shared := count_shared(train, validation):
+            warnings.warn(
+                f"validation: {shared} of {len(validation)} pictures are in train, too, so its numbers are too good; "
+                "hold out pictures, or whole classes: datasets.hold_out_classes",
+                stacklevel=3,
+            )
+    if monitor not in (None, *names):
+        raise ValueError(f"monitor: expected one of {', '.join(names)}, got {monitor!r}")
+    return search
 
 
 def _word(part: object) -> str:

@@ -74,7 +74,10 @@ class InnerLoop:
         parameters = {name: parameter for name, parameter in network.named_parameters() if parameter.requires_grad}
         rows = functional.normalize(network(pixels), eps=1e-30)
         member = functional.one_hot(labels).to(rows.dtype)
-        means = (member / member.sum(0)).T @ rows if self.head == "prototypes" else (member.T @ rows).detach() * 0
+        with torch.autocast(rows.device.type, enabled=False):
+            means = (member / member.sum(0)).T @ rows
+        if self.head == "zeros":
+            means = torch.zeros_like(means)
         return Learner(parameters, 2 * means, -means.square().sum(1))
 
     def run(self, network: nn.Module, pixels: Tensor, labels: Tensor) -> tuple[Learner, Tensor | None]:
@@ -103,7 +106,8 @@ class InnerLoop:
     def scores(self, network: nn.Module, learner: Learner, pixels: Tensor) -> Tensor:
         """Give `(n, classes)` scores of pictures."""
         rows = functional.normalize(functional_call(network, dict(learner.parameters), (pixels,)), eps=1e-30)
-        return self.scale * functional.linear(rows, learner.weights, learner.bias)
+        with torch.autocast(rows.device.type, enabled=False):
+            return self.scale * functional.linear(rows, learner.weights, learner.bias)
 
 
 def fomaml(

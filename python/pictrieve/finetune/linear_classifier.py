@@ -15,7 +15,7 @@ from pictrieve.encoders import ImageEncoder
 from pictrieve.encoders.rows import Floats
 from pictrieve.evaluate import Interval
 from pictrieve.evaluate.statistics import Units, bootstrap
-from pictrieve.finetune.cached import Labelled, numbers_of, rows_of
+from pictrieve.finetune.cached import FeatureEncoder, Labelled, known_numbers, opened, rows_of
 
 
 class Accuracy(NamedTuple):
@@ -93,13 +93,13 @@ class LinearClassifier:
         return [self.classes[i] for i in self.scores(inputs).argmax(axis=1)]
 
     def report(self, test: Labelled) -> Accuracy:
-        """Measure the accuracy; what is of none of the classes counts as wrong.
+        """Measure the accuracy over what is of the classes; a warning tells how much is of others and left out.
 
         Args:
             test: A labelled data set, or `(rows, labels)`.
 
         Raises:
-            ValueError: Nothing has a label, or there is one picture alone.
+            ValueError: Nothing has a label of the classes, or one picture alone.
         """
         if isinstance(test, Dataset):
             if test.labels is None or not (test.labels >= 0).any():
@@ -108,10 +108,10 @@ class LinearClassifier:
             names, inputs = [kept.classes[label] for label in kept.labels.tolist()], kept  # type: ignore[union-attr]
         else:
             names, inputs = np.asarray(test[1]).tolist(), test[0]
-        guessed = self.scores(inputs).argmax(axis=1)
-        truth = numbers_of(names, self.classes)
-        right = (guessed == truth).astype(np.float64)
+        truth = known_numbers(names, self.classes)
         known = truth >= 0
+        guessed = self.scores(inputs).argmax(axis=1)
+        right = (guessed == truth)[known].astype(np.float64)
         confusion = np.zeros((len(self.classes), len(self.classes)), np.int64)
         np.add.at(confusion, (truth[known], guessed[known]), 1)
         there = np.flatnonzero(confusion.sum(axis=1))
@@ -127,24 +127,25 @@ class LinearClassifier:
         _core.write_safetensors(str(path), parts, {})
 
     @classmethod
-    def load(cls, path: str | Path, encoder: ImageEncoder | None = None) -> LinearClassifier:
+    def load(cls, path: str | Path, encoder: FeatureEncoder = None) -> LinearClassifier:
         """Read what `save` wrote.
 
         Args:
             path: The file.
-            encoder: The one that it was fitted with.
+            encoder: The one that it was fitted with, or its name or directory; None to classify rows alone.
 
         Raises:
             FormatError: `encoder` is another one.
         """
         parts = _core.read_weights(str(path))
         about = json.loads(bytes(parts["about"]))
-        if encoder is not None and about.get("encoder") not in (None, encoder.fingerprint):
+        given = opened(encoder)
+        if given is not None and about.get("encoder") not in (None, given.fingerprint):
             raise _core.FormatError(
                 f"{path}: expected the encoder that it was fitted with (fingerprint {about['encoder'][:12]}), got "
-                f"{encoder!r}"
+                f"{given!r}"
             )
-        return cls(parts["weights"], parts["bias"], json.loads(about["classes"]), encoder)
+        return cls(parts["weights"], parts["bias"], json.loads(about["classes"]), given)
 
     def __repr__(self) -> str:
         """Say how much it tells apart."""

@@ -14,6 +14,7 @@ from pictrieve.encoders.rows import Floats
 from pictrieve.evaluate import EvalReport
 from pictrieve.evaluate.encoding import Encoded, evaluated
 from pictrieve.finetune.batches import check_files
+from pictrieve.finetune.cached import known_numbers, numbers_of
 
 _SHOWN = 5  # pictures found for a bad query
 
@@ -27,7 +28,8 @@ class Search:
 
     Raises:
         FileNotFoundError: Pictures are not there; names the first ones.
-        ValueError: No query has a picture of its class to find.
+        DecodeError: Files are no pictures; names them.
+        ValueError: No query has a picture of its class to find, or there is nothing else to find.
     """
 
     def __init__(self, dataset: Dataset) -> None:
@@ -44,12 +46,28 @@ class Search:
         others = np.bincount(labels[self._gallery], minlength=len(self._dataset.classes))[labels[self._queries]]
         if not np.any(others > np.isin(self._queries, self._gallery)):
             raise ValueError(f"{dataset.name}: expected two pictures of some class to evaluate with, got none")
+        if len(np.unique(labels[self._gallery])) < 2:
+            raise ValueError(
+                f"{dataset.name}: expected pictures of two classes or more to evaluate with, got one: any order of "
+                "them is perfect"
+            )
 
     @property
     def _labels(self) -> NDArray[np.int64]:
         labels = self._dataset.labels
         assert labels is not None
         return labels
+
+    @property
+    def _names(self) -> list[str]:
+        return [self._dataset.classes[label] for label in self._labels]
+
+    def metrics(self, classes: Sequence[str] | None = None) -> list[str]:
+        """Name what `measure` will give; warn of pictures that a classifier of `classes` is not measured with."""
+        known = classes is not None and (numbers_of(self._names, classes) >= 0).any()
+        if known and classes is not None:
+            known_numbers(self._names, classes)
+        return [*(["accuracy"] if known else []), "map", "hit@1"]
 
     def measure(self, encoder: ImageEncoder, classes: Sequence[str] | None = None) -> dict[str, float]:
         """Give "map" and "hit@1" (what metric learning calls recall@1), means over queries with something to find.
@@ -61,8 +79,7 @@ class Search:
         look = encoder.look(self._dataset.images(), show_progress_bar=False, probabilities=classes is not None)
         report = self._search(look.features)
         metrics = {"map": report["map"], "hit@1": report["hit@1"]}
-        number = {name: i for i, name in enumerate(classes or ())}
-        wanted = np.array([number.get(self._dataset.classes[label], -1) for label in self._labels])
+        wanted = numbers_of(self._names, classes or ())
         if (wanted >= 0).any():
             right = look.probabilities.argmax(1) == wanted
             metrics = {"accuracy": float(right[wanted >= 0].mean()), **metrics}

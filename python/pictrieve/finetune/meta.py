@@ -24,6 +24,7 @@ from pictrieve.finetune.starting import Model, Start, start_from
 from pictrieve.finetune.task import Batches, Loss, Task
 from pictrieve.finetune.trainer import Run, Settings, Trainer
 from pictrieve.finetune.trainer.distributed import rank_and_world
+from pictrieve.finetune.trainer.optimization import to_device
 from pictrieve.images import Preprocess
 
 ALGORITHMS = ("fomaml", "reptile")
@@ -38,7 +39,7 @@ def meta_learn(
     shots: int = 5,
     queries: int = 5,
     inner_steps: int = 5,
-    inner_lr: float = 0.01,
+    inner_lr: float = 0.03,
     head: str = "prototypes",
     scale: float = 10.0,
     tasks: int = 4,
@@ -50,7 +51,7 @@ def meta_learn(
     preprocess: Preprocess | None = None,
     freeze: rates.Freeze = "norms",
     epochs: int = 10,
-    lr: float = 1e-4,
+    lr: float = 3e-4,
     seed: int = 0,
     out: str | Path | None = None,
     **settings: Any,
@@ -72,8 +73,8 @@ def meta_learn(
         queries: Pictures of a class to ask for.
         inner_steps: Steps in an episode. With 0 and "fomaml" these are prototypical networks (Snell et al. 2017).
         inner_lr: Learning rate of these steps.
-        head: Where the classifier of an episode starts: "prototypes" takes the class whose mean is nearest, and "fomaml"
-            learns through it (Proto-MAML, Triantafillou et al. 2020, arXiv:1903.03096); "zeros".
+        head: Where the classifier of an episode starts: "prototypes" takes the class whose mean is nearest, through
+            which "fomaml" learns, too (Proto-MAML, Triantafillou et al. 2020, arXiv:1903.03096); or "zeros".
         scale: Factor on the classifier's scores of unit vectors.
         tasks: Episodes whose gradients are averaged into a step, of all processes together.
         episodes: Episodes of an epoch, of all processes together.
@@ -217,4 +218,41 @@ class MetaLearning(Task):
         if self._plan.validation is None:
             return {}
         found = np.array([self._right(episode) for episode in self._plan.validation.of_epoch(0)])
-        return {"accuracy": found[:, 0].mean(), "prototype_accuracy": found[:, 1].mean()}
+        return dict(zip(("accuracy", "prototype_accuracy"), found.mean(axis=0).tolist(), strict=True))
+
+    def export(self, folder: Path) -> None:
+        """Write the start."""
+        save(self._start, self._embedder, folder)
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Give the data, the settings and the start."""
+        return dict(self._plan.facts)
+
+    def _right(self, episode: Any) -> tuple[float, float]:
+        """Give the share of an episode's queries that are told apart after the inner steps, and by prototypes alone."""
+        loop, validation = self._plan.loop, self._plan.validation
+        assert validation is not None
+        device = rates.parameters_of(self._embedder)[0].device
+        support, (asked, wanted) = validation.parts(to_device(episode, str(device)))
+        plain = replace(loop, head="prototypes")
+        scores = (
+            loop.scores(self._embedder, loop.run(self._embedder, *support)[0], asked),
+            plain.scores(self._embedder, plain.start(self._embedder, *support), asked),
+        )
+        after, before = (float((found.argmax(1) == wanted).float().mean()) for found in scores)
+        return after, before
+
+
+def _check(algorithm: str, inner_steps: int, tasks: int, settings: Mapping[str, Any]) -> None:
+    """Refuse what does not go together."""
+    if algorithm not in ALGORITHMS:
+        raise ValueError(f"algorithm: expected one of {', '.join(ALGORITHMS)}, got {algorithm!r}")
+    if algorithm == "reptile" and inner_steps < 1:
+        raise ValueError(f"inner_steps: expected 1 or more with reptile, got {inner_steps}")
+    world = rank_and_world()[1]
+    if tasks < 1 or tasks % world:
+        raise ValueError(f"tasks: expected a multiple of the processes ({world}), 1 or more, got {tasks}")
+    if "accumulate" in settings:
+        raise ValueError("accumulate: expected none, since tasks= says how many episodes make a step")
+    if settings.get("amp") == "float16":
+        raise ValueError('amp: expected "bfloat16" or None, since the inner steps have no loss scale, got "float16"')

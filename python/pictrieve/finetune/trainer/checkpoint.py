@@ -50,8 +50,7 @@ class Checkpoint:
         for name, parameter in self._modules.named_parameters():
             if not parameter.isfinite().all():
                 raise FloatingPointError(
-                    f"{name}: expected finite weights, got NaN or infinity after step {progress.step}; {self._last} "
-                    "holds an earlier state. Try a smaller lr or clip_norm=1.0, with another out="
+                    f"{name}: expected finite weights, got NaN or infinity after step {progress.step}"
                 )
         state = {
             "modules": self._modules.state_dict(),

@@ -22,3 +22,9 @@ def prefetched(batches: Any, start: int) -> Iterator[Any]:
         while (batch := waiting.result()) is not _END:
             waiting = thread.submit(next, rest, _END)
             yield batch
+
+
+def grouped(batches: Iterator[Any], size: int) -> Iterator[list[Any]]:
+    """Give the batches in lists of `size`; the last one may be shorter."""
+    while group := list(islice(batches, size)):
+        yield group

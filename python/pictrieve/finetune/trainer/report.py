@@ -8,6 +8,10 @@ from html import escape
 from typing import Any
 
 
+class WorseWarning(UserWarning):
+    """The best epoch of a training is worse than the model that it started from."""
+
+
 @dataclass(frozen=True)
 class Example:
     """A query that goes badly.
@@ -35,7 +39,8 @@ class Report:
         before: Metrics before it, by name.
         after: Metrics of the exported model.
         best_epoch: The epoch whose weights were kept; 0 for the last one.
-        facts: What the task adds, such as how much of the weights a guard set let through.
+        facts: What else there is to say: how much of the weights a guard set let through; "stopped" where the training
+            has not ended, "worse than before" where it did harm.
         examples: The worst queries.
     """
 

@@ -13,7 +13,7 @@ from pictrieve.finetune.trainer.report import Report
 
 
 class Run:
-    """The folder of a finished training.
+    """The folder of a training that has finished, or was stopped (Ctrl-C, NaN) after an epoch that was measured.
 
     Args:
         path: The `out=` of the training.
@@ -22,7 +22,7 @@ class Run:
         path: The folder.
 
     Raises:
-        FileNotFoundError: There is no finished training.
+        FileNotFoundError: There is neither.
 
     Example:
         >>> run = Run("runs/a")                              # doctest: +SKIP
@@ -35,7 +35,8 @@ class Run:
         self.path = Path(path)
         if not (self.path / files.REPORT).is_file():
             raise FileNotFoundError(
-                f"{self.path}: expected the folder of a finished training, got no {files.REPORT} in it"
+                f"{self.path}: expected the folder of a finished training, or of one that was stopped after an epoch "
+                f"with validation, got no {files.REPORT} in it"
             )
 
     @property

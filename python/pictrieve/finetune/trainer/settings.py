@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -95,6 +95,21 @@ class Settings:
         """Give the settings that a resumed run must share."""
         names = (setting.name for setting in fields(self) if setting.name not in _ABOUT_THE_RUN)
         return {name: getattr(self, name) for name in names}
+
+    def mode_of(self, monitor: str) -> str:
+        """Say whether the "max" or the "min" of a metric is its best."""
+        return self.mode or ("min" if "loss" in monitor or "error" in monitor else "max")
+
+    def worse(self, before: Mapping[str, float], after: Mapping[str, float]) -> str:
+        """Say by how much, and what to try, where the monitored metric is worse than before; "" where it is not."""
+        name = self.monitor or next(iter(after), "")
+        if name not in before or name not in after:
+            return ""
+        gain = (after[name] - before[name]) * (1 if self.mode_of(name) == "max" else -1)
+        if gain >= 0:
+            return ""
+        numbers = f"{name} is {after[name]:.4f} after the training, {before[name]:.4f} before"
+        return f"{numbers}; try a smaller lr, fewer epochs, more pictures, or guard= where there is one"
 
 
 def _one_of(value: Any, name: str, known: tuple[Any, ...]) -> None:

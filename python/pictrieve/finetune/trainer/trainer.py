@@ -6,14 +6,15 @@ import atexit
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Callable, Iterable
 from contextlib import nullcontext
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from pictrieve._core import DecodeError
 from pictrieve.finetune.task import Task
 from pictrieve.finetune.trainer import files
 from pictrieve.finetune.trainer.callbacks import Callback, callbacks_of
@@ -21,9 +22,10 @@ from pictrieve.finetune.trainer.checkpoint import Checkpoint
 from pictrieve.finetune.trainer.distributed import connect, from_first, rank_and_world, share_weights
 from pictrieve.finetune.trainer.interrupts import Interrupts
 from pictrieve.finetune.trainer.optimization import Optimization
-from pictrieve.finetune.trainer.prefetch import prefetched
+from pictrieve.finetune.trainer.prefetch import grouped, prefetched
 from pictrieve.finetune.trainer.progress import Progress
 from pictrieve.finetune.trainer.randomness import generators_kept, seed_all
+from pictrieve.finetune.trainer.report import WorseWarning
 from pictrieve.finetune.trainer.run import Run
 from pictrieve.finetune.trainer.settings import Settings
 from pictrieve.finetune.trainer.setup import plain
@@ -60,8 +62,10 @@ class Trainer:
         Raises:
             ValueError: The folder holds a run of another setup (the message names what differs), or the monitored
                 metric does not exist.
-            FloatingPointError: A loss became NaN or infinite; the last good checkpoint stays.
-            KeyboardInterrupt: Ctrl-C; the state is saved, the same call goes on from there.
+            FloatingPointError: A loss became NaN or infinite; the last good checkpoint stays, and `Run` of the folder
+                opens the best weights where an epoch was measured.
+            KeyboardInterrupt: Ctrl-C; the state is saved, the same call goes on from there, and `Run` as above.
+            DecodeError: A picture cannot be read; the message says how to go on.
         """
         connect()
         with generators_kept():
@@ -105,6 +109,16 @@ class Trainer:
                     callbacks.append(callback)
                 self._train(callbacks)
                 self._finish()
+        except FloatingPointError as error:
+            remedy = "Try a smaller lr, clip_norm=1.0 or amp=None, with another out="
+            raise FloatingPointError(f"{error}; {self._stopped()}. {remedy}") from None
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(self._stopped()) from None
+        except DecodeError as error:
+            raise DecodeError(
+                f"{error}. Put a good file in its place and call again, a run with out= goes on from its checkpoint; "
+                "or leave the picture out and train anew, with another out="
+            ) from error
         finally:
             for callback in callbacks:
                 callback.on_end()
@@ -117,10 +131,7 @@ class Trainer:
         if self._is_first:
             files.write_rows(self._folder / files.HISTORY, progress.rows)
         while not progress.trained:
-            try:
-                self._epoch(callbacks)
-            except FloatingPointError as error:
-                raise FloatingPointError(f"{error}; {self._remedy()}") from None
+            self._epoch(callbacks)
             self._save()  # evaluation may take long, or fail
             metrics = self._evaluated(self._task.evaluate)
             row = self._row(metrics)
@@ -147,12 +158,14 @@ class Trainer:
         show = settings.show_progress_bar if self._is_first else False
         try:
             with progress_bar(length, label, show) as report:
-                for group in _grouped(prefetched(batches, progress.batch), settings.accumulate):
+                for group in grouped(prefetched(batches, progress.batch), settings.accumulate):
                     with self._interrupts.held():
                         values = self._optimization.step(group, progress, length)
                         progress.seconds = time.monotonic() - started
                         for callback in callbacks:
                             callback.on_step(progress.step, values)
+                    if progress.step == 1 and type(self._task).baseline is Task.baseline:  # all names are known now
+                        self._check_monitor([*progress.totals, *progress.rows[0]])
                     if report:
                         report(progress.batch, length)
                     if self._is_due():
@@ -191,16 +204,24 @@ class Trainer:
             if settings.patience:
                 raise ValueError("patience: expected a metric to watch, got none; give validation data or monitor=")
             return False
-        if name not in row:
-            raise ValueError(f"monitor: expected one of {', '.join(row)}, got {name!r}")
-        mode = settings.mode or ("min" if "loss" in name or "error" in name else "max")
-        if progress.is_better(row[name], mode):
-            progress.kept = metrics
-            average = self._optimization.average
-            if self._is_first:
-                with self._interrupts.held(), average.in_place() if average else nullcontext():
-                    self._checkpoint.save_best()
+        self._check_monitor(row)
+        average = self._optimization.average
+        with self._interrupts.held():  # what is known of the best weights is true of the file
+            if progress.is_better(row[name], settings.mode_of(name)):
+                progress.kept = metrics
+                if self._is_first:
+                    with average.in_place() if average else nullcontext():
+                        self._checkpoint.save_best()
         return settings.patience is not None and progress.stale >= settings.patience
+
+    def _check_monitor(self, names: Iterable[str]) -> None:
+        """Refuse to watch what is not measured, and forget a run that has done no epoch: another name may take over."""
+        name, known = self._settings.monitor, [name for name in names if name not in ("epoch", "step")]
+        if name is None or name in known:
+            return
+        if self._is_first and not self._progress.epoch:
+            self._checkpoint.delete()
+        raise ValueError(f"monitor: expected one of {', '.join(known)}, got {name!r}")
 
     def _finish(self) -> None:
         """Export and report, with the best weights."""
@@ -213,25 +234,51 @@ class Trainer:
         self._task.modules.eval()
         if self._is_first:
             with torch.no_grad():
-                self._export()
+                facts = self._task.finish()
+                after = self._measured(self._task.evaluate) if facts else progress.kept
+                worse = self._export(after, facts, self._task.examples())
             progress.finished = True
             self._save()
+            if worse:
+                warnings.warn(f"{self._folder}: {worse}", WorseWarning, stacklevel=4)
 
-    def _export(self) -> None:
+    def _stopped(self) -> str:
+        """Export the best weights of a run that stops early, for those who want no more of it; say what there is."""
+        progress, folder, out = self._progress, self._folder, self._settings.out
+        if out is None or not self._checkpoint.exists():
+            return "nothing is kept" + (" without out=" if out is None else " yet")
+        kept = f"{folder / files.CHECKPOINT} holds the last good state, from which the same call goes on"
+        if not progress.best_epoch:
+            return f"{kept}; there are no best weights, for no epoch was measured"
+        if self._interrupts.torn:  # who presses Ctrl-C twice does not want to wait
+            return kept
+        if self._is_first and not progress.finished:
+            self._checkpoint.load_best()
+            epoch = f"epoch {min(progress.epoch + 1, self._settings.epochs)} of {self._settings.epochs}"
+            self._export(
+                progress.kept, {"stopped": f"in {epoch}; these are the weights of epoch {progress.best_epoch}"}
+            )
+        return f"{kept}; Run({str(folder)!r}) opens the best weights, those of epoch {progress.best_epoch}"
+
+    @torch.no_grad()
+    def _export(self, after: dict[str, float], facts: dict[str, Any], examples: Any = ()) -> str:
+        """Write model and report; say in which way it is worse than the start, "" where it is not."""
         task, folder = self._task, self._folder
-        facts = task.finish()
+        task.modules.eval()
         files.write_folder(folder / files.MODEL, task.export)
-        before = self._progress.rows[0]
+        before = {name: value for name, value in self._progress.rows[0].items() if name not in ("epoch", "step")}
+        worse = self._settings.worse(before, after)
         report = {
-            "before": {name: value for name, value in before.items() if name not in ("epoch", "step")},
-            "after": self._measured(task.evaluate) if facts else self._progress.kept,
+            "before": before,
+            "after": after,
             "best_epoch": self._progress.best_epoch,
-            "facts": facts,
-            "examples": task.examples(),
+            "facts": facts | ({"worse than before": worse} if worse else {}),
+            "examples": examples,
             "encoder": task.encoder,
         }
         files.write_json(folder / files.REPORT, report)
         files.write_json(folder / files.SETUP, self._setup)
+        return worse
 
     def _is_due(self) -> bool:
         if self._settings.save_every:
@@ -244,21 +291,9 @@ class Trainer:
                 self._checkpoint.save(self._progress)
             self._saved_at = time.monotonic()
 
-    def _remedy(self) -> str:
-        path = self._folder / files.CHECKPOINT
-        kept = (
-            f"{path} holds the last good state, best.pt the best weights" if self._settings.out else "nothing is kept"
-        )
-        return f"{kept}. Try a smaller lr, clip_norm=1.0 or amp=None, with another out="
-
 
 def _temporary_folder() -> str:
     """Make a folder that is deleted when Python ends: encoders read its files as long as they live."""
     path = tempfile.mkdtemp(prefix="pictrieve-run-")
     atexit.register(shutil.rmtree, path, ignore_errors=True)
     return path
-
-
-def _grouped(batches: Iterator[Any], size: int) -> Iterator[list[Any]]:
-    while group := list(islice(batches, size)):
-        yield group
