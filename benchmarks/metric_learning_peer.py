@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import statistics
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,7 @@ class Turns(Callback):
 
     def on_start(self, folder: Path, setup: Mapping[str, Any], step: int) -> None:
         """Remember where the weights are."""
-        self.weights = folder / files.BEST
+        self.weights = folder / files.CHECKPOINT
 
     def on_step(self, step: int, values: Mapping[str, float]) -> None:
         """Count the step."""
@@ -142,10 +143,11 @@ def main() -> None:
     same_start(peer, sides.unseen[0])
     turns = Turns(start, peer, sides, arguments.epochs)
     batches.clock = turns.clock
-    pt.finetune.fit(
-        "efficientnet_lite0", sides.train, sampler=batches, epochs=arguments.epochs, callbacks=[turns],
-        monitor="epoch", mode="max", show_progress_bar=False, **RECIPE,
-    )  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder:  # whose checkpoint has the weights of each epoch
+        pt.finetune.fit(
+            "efficientnet_lite0", sides.train, sampler=batches, epochs=arguments.epochs, callbacks=[turns],
+            out=folder, show_progress_bar=False, **RECIPE,
+        )  # fmt: skip
     say_ratios(turns.clock, peer.clock)
 
 
