@@ -155,9 +155,11 @@ struct Pieces {
 };
 
 /// Few queries: several threads share the rows, each with its own candidates. These are what costs most where a rough
-/// pass precedes, which also reads its rows better in large blocks.
-Pieces pieces(int64_t queries, int64_t places, bool rough) {
-  const int64_t threads = num_threads(), most_slabs = std::max<int64_t>(places / 4096, 1);
+/// pass precedes, which also reads its rows better in large blocks. Starting a thread takes as long as a million
+/// products.
+Pieces pieces(int64_t queries, int64_t places, int64_t dim, bool rough) {
+  const int64_t threads = num_threads(), products = std::min(queries, kQueryBlock) * places * dim;
+  const int64_t most_slabs = std::clamp<int64_t>(products >> 20, 1, std::max<int64_t>(places / 4096, 1));
   const auto blocks_of = [queries](int64_t size) { return (queries + size - 1) / size; };
   if (!rough) {
     const int64_t blocks = blocks_of(kQueryBlock);
@@ -186,7 +188,7 @@ void scan(const Rows& rows, int64_t dim, Selection& selection, const std::vector
   const Monitor& told =
       if_long(monitor, static_cast<double>(count) * static_cast<double>(places) * static_cast<double>(dim));
   const Plan plan{rows, dim, selection, wanted, by_list, by_list ? nullptr : rough_rows(rows, count, wanted, told)};
-  const auto [size, blocks, slabs] = pieces(count, places, plan.rough != nullptr);
+  const auto [size, blocks, slabs] = pieces(count, places, dim, plan.rough != nullptr);
   std::vector<std::vector<CandidateBuffer>> found(static_cast<size_t>(blocks * slabs));
   const auto finish = [&](int64_t query) {
     auto* parts = found.data() + query / size * slabs;
