@@ -79,8 +79,7 @@ def compare(
 
     Raises:
         ValueError: No system, a name given twice, embeddings of another number of rows, a data set without labels and
-            captions, an unknown metric. All of it before
-            anything is encoded.
+            captions, an unknown metric. All of it before anything is encoded.
         TypeError: Something that does not encode.
     """
     named = list(systems.items()) if isinstance(systems, Mapping) else [_named(system) for system in systems]
