@@ -58,7 +58,7 @@ def same_pixels(paths: list[Path]) -> None:
 def main() -> None:
     """Compare, then time one thread of each, and all of ours."""
     say_machine()
-    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "shared/data/coco_captions/images"
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT.parent / "shared/data/coco_captions/images"
     paths = sorted(folder.rglob("*.jpg"))[:48]
     sizes = [Image.open(path).size for path in paths]
     print(f"{len(paths)} photos, median {np.median([w * h for w, h in sizes]) / 1e6:.2f} megapixels")
