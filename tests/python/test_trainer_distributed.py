@@ -56,6 +56,11 @@ try:
     Trainer(task, settings(folder / "nan")).run()
 except FloatingPointError as error:
     (folder / f"stopped{rank}").write_text(str(error))
+
+if world > 1:  # threads that outlive the group may abort the process when Python ends
+    torch.distributed.destroy_process_group()
+    names = [(path / "comm").read_text() for path in Path("/proc/self/task").iterdir()]
+    assert not [name for name in names if "gloo" in name], names
 """
 
 

@@ -6,6 +6,7 @@ import atexit
 import os
 from collections.abc import Iterable
 from datetime import timedelta
+from importlib import import_module
 from typing import Any
 
 import torch
@@ -25,6 +26,7 @@ def rank_and_world() -> tuple[int, int]:
 def connect() -> None:
     """Connect the processes of `torchrun` until they end, where nobody has connected them yet."""
     if rank_and_world()[1] > 1 and not dist.is_initialized():
+        import_module("torch._dynamo")  # optimisers do, and after the group it would keep the group's threads: an abort
         with_cuda = torch.cuda.is_available()
         if with_cuda:  # "cuda" is another device in each process of a machine
             torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
